@@ -1,0 +1,1 @@
+"""Datasets: sources, curation steps, splits and snapshots."""

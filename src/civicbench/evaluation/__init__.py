@@ -1,0 +1,1 @@
+"""Evaluation: suites as lm-eval tasks, the scorer, statistics and comparison."""

@@ -1,0 +1,110 @@
+"""A suite's settings (`evaluation/NAME/suite.yaml`)."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from civicbench.core.settings import Settings
+from civicbench.evaluation.results import Better
+
+
+class FileItems(Settings):
+    """Items that stand in the suite's own folder."""
+
+    file: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+\.jsonl$")]
+    """A JSON-lines file: id, prompt, and what the tasks name."""
+
+
+class DatasetItems(Settings):
+    """Items that are a split of a dataset's snapshot: rows kept from training by group."""
+
+    dataset: str
+    """The dataset's name."""
+    split: Literal["test", "validation"] = "test"
+    """The split."""
+
+
+class ChoiceTask(Settings):
+    """The model picks among choices: the one it finds most likely is its answer."""
+
+    type: Literal["choice"]
+    """The sort of task."""
+    name: str
+    """The task's name within the suite."""
+    title: str
+    """Its name for people."""
+    where: dict[str, str] = {}
+    """Only items whose fields have these values; empty for all."""
+    choices: Annotated[tuple[str, ...], Field(min_length=2)] | None = None
+    """The same choices for every item; None reads each item's own `choices`."""
+    choice_text: str = "{choice}"
+    """How a choice is written as an answer."""
+    answer: str = "answer"
+    """The field with the right choice: its text, or its position from 0."""
+    per_byte: bool = False
+    """Divide each log-likelihood by the choice's length in bytes, for choices of unequal length."""
+    better: Better = "higher"
+    """Which way the share of right answers is better; "half" where 0.5 is the ideal."""
+    macro_f1: bool = False
+    """Also report the unweighted mean of F1 over the choices."""
+    headline: bool = True
+    """Whether it stands in the short table."""
+
+
+class GenerationTask(Settings):
+    """The model writes an answer, which is read as `Name: value` lines."""
+
+    type: Literal["fields"]
+    """The sort of task."""
+    name: str
+    """The task's name within the suite."""
+    title: str
+    """Its name for people."""
+    where: dict[str, str] = {}
+    """Only items whose fields have these values; empty for all."""
+    fields: Annotated[dict[str, str], Field(min_length=1)]
+    """Lines that must be right: the line's name in the answer, and the item's field to equal."""
+    lines: Annotated[tuple[str, ...], Field(min_length=1)]
+    """The names of the lines that a well-formed answer has, in order."""
+    max_new_tokens: Annotated[int, Field(gt=0)]
+    """Longest answer; one that is cut there is counted."""
+    headline: bool = True
+    """Whether it stands in the short table."""
+
+
+Task = Annotated[ChoiceTask | GenerationTask, Field(discriminator="type")]
+
+
+class SuiteSettings(Settings):
+    """A suite: items and the tasks that score them."""
+
+    name: str
+    """The name that recipes use; equals the folder's name."""
+    title: str
+    """The name that people use."""
+    kind: Literal["domain", "safety", "general"]
+    """What it is for."""
+    measures: str
+    """What it measures."""
+    does_not_measure: str
+    """What it does not, for whoever reads the scores."""
+    licence: str
+    """SPDX identifier of the items."""
+    items: FileItems | DatasetItems
+    """Where the items are."""
+    system: str | None = None
+    """A system turn before each prompt of file items; None for none."""
+    cluster: str
+    """The field whose equal values mark items that are not independent."""
+    slices: tuple[str, ...] = ()
+    """Fields by whose values results are also shown."""
+    tasks: Annotated[tuple[Task, ...], Field(min_length=1)]
+    """The tasks."""
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> "SuiteSettings":
+        names = [task.name for task in self.tasks]
+        double = sorted({name for name in names if names.count(name) > 1})
+        if double:
+            raise ValueError(f"two tasks have one name: {', '.join(double)}")
+        return self

@@ -1,0 +1,1 @@
+"""Statistics for one model and for two on the same items."""

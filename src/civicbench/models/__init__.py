@@ -1,0 +1,1 @@
+"""Base models: the catalogue, fetching, verifying, loading, and the one chat rendering."""

@@ -1,0 +1,114 @@
+"""Loading a prepared base model, with or without an adapter."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from civicbench.core.documents import read_text
+from civicbench.core.environment import usable_cores
+from civicbench.core.errors import InvalidInputError, PartAbsentError
+from civicbench.models.prepare import PreparedModel
+
+if TYPE_CHECKING:
+    import torch
+    from peft import PeftModel
+    from transformers import PreTrainedModel
+
+Precision = Literal["float32", "bfloat16"]
+PROVENANCE_NAME = "provenance.json"
+
+
+def choose_device() -> str:
+    """Return "cuda" where a GPU is there, else "cpu"."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def torch_precision(precision: Precision) -> "torch.dtype":
+    """Return PyTorch's name of a precision."""
+    import torch
+
+    return {"float32": torch.float32, "bfloat16": torch.bfloat16}[precision]
+
+
+def load_base(
+    prepared: PreparedModel, *, precision: Precision, quantise_4bit: bool = False
+) -> "PreTrainedModel":
+    """Load a base model's safetensors onto this machine's device.
+
+    Args:
+        prepared: The verified model.
+        precision: The weights' number format.
+        quantise_4bit: Load as nf4 with double quantisation (QLoRA, arXiv 2305.14314).
+
+    Raises:
+        PartAbsentError: 4 bits are asked for and `bitsandbytes` is not installed.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+
+    torch.set_num_threads(usable_cores())
+    dtype = torch_precision(precision)
+    quantisation = None
+    if quantise_4bit:
+        require_package("bitsandbytes", extra="qlora")
+        quantisation = BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=dtype,
+        )
+    return AutoModelForCausalLM.from_pretrained(
+        prepared.folder,
+        dtype=dtype,
+        quantization_config=quantisation,
+        device_map={"": choose_device()} if quantise_4bit else None,
+        use_safetensors=True,
+        local_files_only=True,
+        trust_remote_code=False,
+        attn_implementation="sdpa",
+    ).to(choose_device())
+
+
+def load_adapter(
+    model: "PreTrainedModel", adapter: Path, *, base_weights_digest: str
+) -> "PeftModel":
+    """Put a trained adapter onto a loaded base model.
+
+    Args:
+        model: The base model.
+        adapter: The adapter's folder, with its provenance.
+        base_weights_digest: Digest of the base model that was loaded.
+
+    Raises:
+        PartAbsentError: No adapter stands there.
+        InvalidInputError: The adapter was trained on another base.
+    """
+    from peft import PeftModel
+
+    if not (adapter / "adapter_model.safetensors").is_file():
+        raise PartAbsentError("no adapter in safetensors form", where=str(adapter))
+    trained_on = json.loads(read_text(adapter / PROVENANCE_NAME))["base_weights_digest"]
+    if trained_on != base_weights_digest:
+        raise InvalidInputError(
+            "the adapter was trained on another base model",
+            where=str(adapter),
+            got=f"trained on {trained_on[:12]}, this base is {base_weights_digest[:12]}",
+        )
+    return PeftModel.from_pretrained(model, adapter, is_trainable=False).eval()
+
+
+def require_package(name: str, *, extra: str) -> None:
+    """Refuse to start where an optional package is needed and absent.
+
+    Raises:
+        PartAbsentError: With the command that installs it.
+    """
+    import importlib.util
+
+    if importlib.util.find_spec(name) is None:
+        raise PartAbsentError(
+            f"the package {name} is not installed",
+            remedy=f"install it with: pip install 'civicbench[{extra}]'",
+        )

@@ -1,0 +1,174 @@
+"""The one place where messages become tokens: training, evaluation and chat all use it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from civicbench.core.errors import InvalidInputError
+from civicbench.models.prepare import PreparedModel
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+# Llama 3's template writes today's date into the system turn unless one is given: a prompt
+# that changes from day to day could not be compared with itself.
+_FIXED_DATE = "26 Jul 2024"
+
+
+class Message(BaseModel):
+    """One turn of a conversation."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    role: Literal["system", "user", "assistant"]
+    """Who speaks."""
+    content: str
+    """What is said."""
+
+
+@dataclass(frozen=True)
+class RenderedExample:
+    """A training example as token ids.
+
+    Attributes:
+        prompt_ids: The conversation up to where the assistant's last turn begins.
+        completion_ids: That turn with its end-of-turn token: what is trained on.
+    """
+
+    prompt_ids: tuple[int, ...]
+    completion_ids: tuple[int, ...]
+
+
+class ChatRenderer:
+    """Renders conversations with a model's own chat template.
+
+    A prompt and its completion are tokenised apart and joined: so the prompt has the same ids
+    in training, where the completion is known, and in evaluation, where it is not.
+
+    Args:
+        tokenizer: The model's tokenizer.
+        template: The chat template's text.
+        end_of_turn: The token that ends an assistant's turn.
+        generation_prompt: The text that opens an assistant's turn.
+
+    Raises:
+        InvalidInputError: The template or the special tokens do not fit the tokenizer.
+    """
+
+    def __init__(
+        self,
+        tokenizer: "PreTrainedTokenizerBase",
+        *,
+        template: str,
+        end_of_turn: str,
+        generation_prompt: str,
+    ) -> None:
+        self.tokenizer = tokenizer
+        self.template = template
+        self.end_of_turn = end_of_turn
+        end_ids = tokenizer.encode(end_of_turn, add_special_tokens=False)
+        if len(end_ids) != 1:
+            raise InvalidInputError(
+                "the end-of-turn token is not one token of the tokenizer",
+                where="model catalogue entry: end_of_turn",
+                got=f"{end_of_turn!r} -> {end_ids}",
+            )
+        self.end_of_turn_id: int = end_ids[0]
+        probe = self.render_prompt([Message(role="user", content="a")])
+        if not probe.endswith(generation_prompt):
+            raise InvalidInputError(
+                "the chat template does not open the assistant's turn as the catalogue says",
+                where="model catalogue entry: generation_prompt",
+                got=repr(probe[-40:]),
+            )
+
+    def render_prompt(self, messages: Sequence[Message]) -> str:
+        """Return the text up to where the assistant's next turn begins."""
+        return self._apply(messages, add_generation_prompt=True)
+
+    def encode(self, text: str) -> list[int]:
+        """Return a text's token ids; nothing is added before or after."""
+        ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False)
+        return ids
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return the text of token ids, without special tokens."""
+        return str(
+            self.tokenizer.decode(
+                list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False
+            )
+        )
+
+    def render_example(self, messages: Sequence[Message]) -> RenderedExample:
+        """Return a conversation that ends with the assistant's answer, as token ids.
+
+        Raises:
+            InvalidInputError: The last turn is not the assistant's, or the template does not
+                put it after the generation prompt and close it with the end-of-turn token.
+        """
+        if not messages or messages[-1].role != "assistant":
+            raise InvalidInputError("a training example must end with an assistant's turn")
+        prompt = self.render_prompt(messages[:-1])
+        whole = self._apply(messages, add_generation_prompt=False)
+        if not whole.startswith(prompt):
+            raise InvalidInputError(
+                "the chat template renders a prompt differently once its answer follows",
+                got=repr(whole[:80]),
+                remedy="give a `template` in the model's catalogue entry",
+            )
+        body, found, _ = whole[len(prompt) :].rpartition(self.end_of_turn)
+        if not found:
+            raise InvalidInputError(
+                "the chat template does not end the assistant's turn with its end-of-turn token: "
+                "the model would never learn to stop",
+                got=repr(whole[-40:]),
+            )
+        return RenderedExample(
+            tuple(self.encode(prompt)), (*self.encode(body), self.end_of_turn_id)
+        )
+
+    def _apply(self, messages: Sequence[Message], *, add_generation_prompt: bool) -> str:
+        return str(
+            self.tokenizer.apply_chat_template(
+                [message.model_dump() for message in messages],
+                chat_template=self.template,
+                tokenize=False,
+                add_generation_prompt=add_generation_prompt,
+                date_string=_FIXED_DATE,
+            )
+        )
+
+
+def load_renderer(prepared: PreparedModel) -> ChatRenderer:
+    """Return the renderer of a prepared model.
+
+    Raises:
+        InvalidInputError: The tokenizer has no chat template, or tokens do not fit.
+    """
+    from transformers import AutoTokenizer
+
+    entry = prepared.entry
+    tokenizer = AutoTokenizer.from_pretrained(
+        prepared.folder, local_files_only=True, trust_remote_code=False
+    )
+    template = entry.template or tokenizer.chat_template
+    if not isinstance(template, str):
+        raise InvalidInputError(
+            "has no chat template", where=f"model {entry.name}",
+            remedy="give one as `template` in the catalogue entry",
+        )  # fmt: skip
+    if entry.pad_token is not None:
+        tokenizer.pad_token = entry.pad_token
+    if tokenizer.pad_token_id is None:
+        raise InvalidInputError(
+            "has no padding token", where=f"model {entry.name}",
+            remedy="name one as `pad_token` in the catalogue entry",
+        )  # fmt: skip
+    return ChatRenderer(
+        tokenizer,
+        template=template,
+        end_of_turn=entry.end_of_turn,
+        generation_prompt=entry.generation_prompt,
+    )

@@ -1,0 +1,1 @@
+"""Recipes: loading, overriding, validating and planning."""

@@ -1,0 +1,1 @@
+"""The registry: evidence, versions, gates, events and the content-addressed store."""

@@ -1,0 +1,97 @@
+"""The one evidence object of a version; every card and page is a rendering of it."""
+
+from pydantic import BaseModel, ConfigDict
+
+from civicbench.core.digests import digest_json
+from civicbench.datasets.record import SnapshotRecord
+from civicbench.evaluation.results import Comparison, SuiteResult
+from civicbench.models.record import ModelRecord
+from civicbench.registry.gates import GateVerdict
+from civicbench.training.record import TrainingMeasurements, TrainingRecord
+
+
+class _Fact(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class RecipeFact(_Fact):
+    """The recipe that made a version."""
+
+    name: str
+    """Its name."""
+    purpose: str
+    """What the model is for, in one sentence."""
+    intended_uses: tuple[str, ...]
+    """What it may be used for."""
+    forbidden_uses: tuple[str, ...]
+    """What it must not be used for."""
+    human_review: str
+    """The step at which a person checks what the model says."""
+    digest: str
+    """Digest of the resolved recipe."""
+    resolved: str
+    """The resolved recipe as YAML."""
+    reproduce: str
+    """The one command that makes the version again."""
+
+
+class SuiteFact(_Fact):
+    """A suite that was run: what it measures, whose items, and both models' results."""
+
+    name: str
+    """Its name."""
+    title: str
+    """Its name for people."""
+    measures: str
+    """What it measures."""
+    does_not_measure: str
+    """What it does not."""
+    licence: str
+    """Licence of its items."""
+    base: SuiteResult
+    """What the base model scored."""
+    tuned: SuiteResult
+    """What the tuned model scored."""
+
+
+class Evidence(_Fact):
+    """Everything that is known of a version and is a function of its inputs.
+
+    What differs between two equal runs (times, memory, dates) stands in `Measurements`, so
+    that the same work has the same digest.
+    """
+
+    format_version: int
+    """Version of this object's shape."""
+    model_name: str
+    """The model's name in the registry."""
+    recipe: RecipeFact
+    """How it was made."""
+    base: ModelRecord
+    """The base model."""
+    dataset: SnapshotRecord
+    """The training data."""
+    training: TrainingRecord
+    """The training run."""
+    suites: tuple[SuiteFact, ...]
+    """The suites."""
+    comparisons: tuple[Comparison, ...]
+    """Every metric, tuned against base."""
+    gate: GateVerdict
+    """What the gate found."""
+
+    @property
+    def digest(self) -> str:
+        """The version's digest: adapter, data, settings, results and verdicts together."""
+        return digest_json(self.model_dump(mode="json"))
+
+
+class Measurements(_Fact):
+    """What was measured on the way and differs from run to run."""
+
+    training: TrainingMeasurements
+    """Time and memory of training."""
+    stage_times_s: dict[str, float]
+    """Wall time of each stage when it ran."""
+    machine: str
+    """The machine, in words."""

@@ -1,0 +1,283 @@
+"""The registry: versions with their evidence, registered once and never changed."""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+from sqlalchemy import select
+
+from civicbench.core.digests import canonical_json, digest_files
+from civicbench.core.errors import IntegrityError, InvalidInputError
+from civicbench.core.files import disk_errors_explained, remove_folder, rename_folder_whole
+from civicbench.core.progress import Reporter
+from civicbench.core.settings import suggest
+from civicbench.core.workspace import Workspace
+from civicbench.registry import rows
+from civicbench.registry.bindings import (
+    EVIDENCE_NAME,
+    MEASUREMENTS_NAME,
+    check_evidence,
+    digest_sources,
+    evidence_bytes,
+)
+from civicbench.registry.chain import chain_head
+from civicbench.registry.database import Database, initialise, open_registry, registry_exists
+from civicbench.registry.evidence import Evidence, Measurements
+from civicbench.registry.references import resolve
+from civicbench.registry.registration import insert_version
+from civicbench.registry.store import Store
+from civicbench.registry.tables import (
+    Artefact,
+    Event,
+    Model,
+    Result,
+    Verdict,
+    Version,
+    VersionArtefact,
+)
+from civicbench.registry.verification import verify
+from civicbench.registry.versions import (
+    ChainHead,
+    Verification,
+    VersionDetail,
+    VersionSummary,
+)
+
+FactT = TypeVar("FactT", bound=BaseModel)
+
+
+class Registry:
+    """An open registry: a database that says what is known, a store that holds the files.
+
+    Args:
+        database: From `open_registry`.
+        store: Where the files stand.
+    """
+
+    def __init__(self, database: Database, *, store: Store) -> None:
+        self._database = database
+        self._store = store
+
+    @classmethod
+    def open(cls, workspace: Workspace) -> "Registry":
+        """Open a workspace's registry.
+
+        Raises:
+            PartAbsentError: There is none yet.
+            IntegrityError: It is of another release, or no registry.
+        """
+        return cls(open_registry(workspace.registry_url), store=Store(workspace.store))
+
+    @classmethod
+    def open_or_initialise(cls, workspace: Workspace, *, reporter: Reporter) -> "Registry":
+        """Open a workspace's registry, making it where there is none; raises what `open` raises.
+
+        An older one is not upgraded by this: that is a step a person takes.
+        """
+        if not registry_exists(workspace.registry_url):
+            lock = workspace.locks / "registry.lock"
+            initialise(workspace.registry_url, lock=lock, reporter=reporter)
+        return cls.open(workspace)
+
+    def close(self) -> None:
+        """Close the database's connections."""
+        self._database.close()
+
+    def __enter__(self) -> "Registry":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def register(
+        self, evidence: Evidence, *, measurements: Measurements, files: Mapping[str, Path]
+    ) -> VersionSummary:
+        """Register a version, or find it registered: its digest is its name.
+
+        The files are in the store before one transaction names them, so that a killed process
+        leaves either the whole version or, at most, files that no version names.
+
+        Args:
+            evidence: All that is known of the version.
+            measurements: What was measured on the way; kept from the first registration.
+            files: Where each file stands now, by its path within the version; under `adapter/`
+                exactly the adapter's.
+
+        Raises:
+            InvalidInputError: A model name, path or value that cannot be kept.
+            IntegrityError: Evidence and files do not belong together, or a stored file changed.
+            PartAbsentError: A file is missing, or store or database may not be written.
+            DiskFullError: No space; the version is not registered.
+            RegistryBusyError: Another process held the database for too long.
+        """
+        content = evidence_bytes(evidence)
+        check_evidence(evidence)
+        digests = digest_sources(files, evidence=evidence)
+        known = self._artefacts(evidence.digest)
+        if known:
+            digests = {
+                path: digest for path, digest in digests.items() if known.get(path) == digest
+            }
+        for path, digest in digests.items():
+            if self._store.put(files[path]) != digest:
+                raise IntegrityError("changed while it was registered", where=str(files[path]))
+        digests[EVIDENCE_NAME] = self._store.put_bytes(content)
+        if not known:
+            text = canonical_json(measurements.model_dump(mode="json"))
+            digests[MEASUREMENTS_NAME] = self._store.put_bytes(text.encode("utf-8"))
+        with self._database.write() as session:
+            version = session.get(Version, evidence.digest)
+            if version is None:
+                version = insert_version(
+                    session, evidence=evidence, digests=digests, store=self._store
+                )
+            return rows.to_summary(version)
+
+    def find(self, digest: str) -> VersionSummary | None:
+        """Return the version of exactly that digest, or None where it is not registered."""
+        with self._database.read() as session, rows.rows_explained(digest):
+            version = session.get(Version, digest)
+            return rows.to_summary(version) if version else None
+
+    def list_versions(self, *, model: str | None = None) -> tuple[VersionSummary, ...]:
+        """Return all versions, or one model's, newest first.
+
+        Raises:
+            InvalidInputError: There is no such model, with the nearest that is.
+        """
+        query = select(Version).order_by(Version.created_at.desc(), Version.digest)
+        with self._database.read() as session, rows.rows_explained("versions"):
+            if model is not None:
+                known = session.scalars(select(Model.name).order_by(Model.name)).all()
+                if model not in known:
+                    near = suggest(model, known)
+                    raise InvalidInputError(
+                        f"no model is called {model!r}",
+                        remedy=f"did you mean {near}?"
+                        if near
+                        else f"known models: {', '.join(known) or 'none'}",
+                    )
+                query = query.where(Version.model == model)
+            return tuple(rows.to_summary(version) for version in session.scalars(query))
+
+    def show(self, reference: str) -> VersionDetail:
+        """Return all that the database knows of one version.
+
+        Args:
+            reference: At least 6 characters of its digest, `MODEL` (its newest version), or
+                `MODEL:NUMBER`.
+
+        Raises:
+            InvalidInputError: Nothing has that name, or several have.
+        """
+        with self._database.read() as session, rows.rows_explained(reference):
+            version = resolve(session, reference=reference)
+            own = version.digest
+            results = select(Result).where(Result.version == own).order_by(Result.position)
+            verdicts = select(Verdict).where(Verdict.version == own).order_by(Verdict.position)
+            events = select(Event).where(Event.subject == own).order_by(Event.sequence)
+            artefacts = (
+                select(VersionArtefact.path, Artefact)
+                .join(Artefact, Artefact.digest == VersionArtefact.digest)
+                .where(VersionArtefact.version == own)
+                .order_by(VersionArtefact.path)
+            )
+            return rows.to_detail(
+                version,
+                results=list(session.scalars(results)),
+                verdicts=list(session.scalars(verdicts)),
+                artefacts=[(path, artefact) for path, artefact in session.execute(artefacts)],
+                events=list(session.scalars(events)),
+            )
+
+    def load_evidence(self, reference: str) -> Evidence:
+        """Return a version's evidence, its bytes checked; raises what `artefact_paths` raises."""
+        return self._load(reference, name=EVIDENCE_NAME, kind=Evidence)
+
+    def load_measurements(self, reference: str) -> Measurements:
+        """Return what was measured at a version's first registration, its bytes checked."""
+        return self._load(reference, name=MEASUREMENTS_NAME, kind=Measurements)
+
+    def artefact_paths(self, reference: str) -> dict[str, Path]:
+        """Return where each file of a version stands in the store, by its path, bytes checked.
+
+        Raises:
+            InvalidInputError: The reference names no version, or several.
+            IntegrityError: A file is missing from the store or was changed there.
+        """
+        digests = self._artefacts(self._resolve(reference))
+        return {path: self._store.get(digest) for path, digest in digests.items()}
+
+    def lay_out(self, reference: str, *, folder: Path) -> Path:
+        """Copy a version's files into a folder under their own paths, whole or not at all.
+
+        A folder that holds exactly these files already is left as it is.
+
+        Raises:
+            IntegrityError: The folder holds something else, or a stored file is missing or changed.
+            DiskFullError: No space; nothing is left behind.
+        """
+        digests = self._artefacts(self._resolve(reference))
+        if folder.exists():
+            if digest_files(folder) != digests:
+                raise IntegrityError(
+                    "holds other files than the version's",
+                    where=str(folder),
+                    remedy="remove it, or name another folder",
+                )
+            return folder
+        partial = folder.with_name(f".{folder.name}.partial")
+        with disk_errors_explained(str(folder)):
+            remove_folder(partial)
+            try:
+                for path, digest in digests.items():
+                    target = partial / path
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copyfile(self._store.get(digest), target)
+                rename_folder_whole(partial, folder)
+            finally:
+                remove_folder(partial)
+        return folder
+
+    def head(self) -> ChainHead:
+        """Return the end of the event log, to be kept elsewhere."""
+        with self._database.read() as session:
+            return chain_head(session)
+
+    def verify(self) -> Verification:
+        """Check chain, database and store against each other.
+
+        Raises:
+            IntegrityError: With each thing that was changed, is missing, or was added.
+        """
+        return verify(self._database, store=self._store)
+
+    def _resolve(self, reference: str) -> str:
+        with self._database.read() as session:
+            return resolve(session, reference=reference).digest
+
+    def _artefacts(self, version: str) -> dict[str, str]:
+        query = select(VersionArtefact).where(VersionArtefact.version == version)
+        with self._database.read() as session:
+            found = session.scalars(query.order_by(VersionArtefact.path))
+            return {artefact.path: artefact.digest for artefact in found}
+
+    def _load(self, reference: str, *, name: str, kind: type[FactT]) -> FactT:
+        digest = self._artefacts(self._resolve(reference))[name]
+        try:
+            return kind.model_validate_json(self._store.get(digest).read_bytes())
+        except ValidationError as error:
+            raise IntegrityError(
+                "was written by another release of Civicbench",
+                where=f"{name} of {reference}",
+                got=str(error.errors(include_url=False)[0]["loc"]),
+                remedy="use the release that registered the version",
+            ) from None

@@ -1,0 +1,1 @@
+"""Training: settings, checks before the first step, the TRL trainer, checkpoints."""
