@@ -20,7 +20,7 @@ def shipped_content_root() -> Path:
 
 
 def project_root(start: Path | None = None) -> Path:
-    """Return the user's project: the nearest folder upwards that holds `recipes/` or `.civicbench/`.
+    """Return the user's project: the nearest folder upwards with `recipes/` or `.civicbench/`.
 
     Args:
         start: Where to look from; the working folder where None.

@@ -3,7 +3,7 @@
 import difflib
 import types
 import typing
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -40,14 +40,24 @@ def parse_settings(kind: type[SettingsT], data: Any, *, where: str) -> SettingsT
     Raises:
         InvalidInputError: With each mistake's full path, what was got, and a suggestion.
     """
+    value, mistakes = check_settings(kind, data)
+    if value is None:
+        raise InvalidInputError(list_mistakes(mistakes), where=where)
+    return value
+
+
+def check_settings(kind: type[SettingsT], data: Any) -> tuple[SettingsT | None, tuple[str, ...]]:
+    """Return (settings, no mistakes), or (None, every mistake with its full path)."""
     try:
-        return kind.model_validate(data)
+        return kind.model_validate(data), ()
     except ValidationError as error:
-        lines = [_explain(kind, detail) for detail in error.errors(include_url=False)]
-        count = "1 mistake" if len(lines) == 1 else f"{len(lines)} mistakes"
-        raise InvalidInputError(
-            "\n".join([f"{count}", *(f"  - {line}" for line in lines)]), where=where
-        ) from None
+        return None, tuple(_explain(kind, detail) for detail in error.errors(include_url=False))
+
+
+def list_mistakes(mistakes: Sequence[str]) -> str:
+    """Return a count of mistakes with each on a line of its own."""
+    count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
+    return "\n".join([count, *(f"  - {mistake}" for mistake in mistakes)])
 
 
 def _explain(kind: type[BaseModel], detail: ErrorDetails) -> str:

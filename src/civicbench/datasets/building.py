@@ -82,9 +82,7 @@ def snapshot_stage(dataset: Dataset, *, workspace: Workspace) -> Stage:
     )
 
 
-def build_snapshot(
-    dataset: Dataset, *, workspace: Workspace, reporter: Reporter
-) -> StageOutput:
+def build_snapshot(dataset: Dataset, *, workspace: Workspace, reporter: Reporter) -> StageOutput:
     """Build a dataset's snapshot unless it stands done.
 
     Raises:
@@ -94,7 +92,7 @@ def build_snapshot(
     stage = snapshot_stage(dataset, workspace=workspace)
     return run_stage(
         stage,
-        lambda folder: _write(dataset, folder),
+        lambda folder: write_snapshot(dataset, folder),
         workspace=workspace,
         reporter=reporter,
     )
@@ -105,7 +103,12 @@ def read_record(snapshot: Path) -> SnapshotRecord:
     return SnapshotRecord.model_validate_json(read_text(snapshot / RECORD_NAME))
 
 
-def _write(dataset: Dataset, folder: Path) -> None:
+def write_snapshot(dataset: Dataset, folder: Path) -> None:
+    """Write a dataset's splits and record into a folder.
+
+    Raises:
+        InvalidInputError: Rows with mistakes, each with its place.
+    """
     settings = dataset.settings
     rows, sources = _read_rows(dataset)
     kept = _without_copies(rows)
@@ -222,7 +225,9 @@ def _row(settings: DatasetSettings, fields: dict[str, Any]) -> Row:
     if settings.format.system is not None:
         turns.append(Message(role="system", content=_normal(fill(settings.format.system, fields))))
     turns.append(Message(role="user", content=_normal(fill(settings.format.user, fields))))
-    turns.append(Message(role="assistant", content=_normal(fill(settings.format.assistant, fields))))
+    turns.append(
+        Message(role="assistant", content=_normal(fill(settings.format.assistant, fields)))
+    )
     return Row(
         id=str(fields[settings.identifier]),
         group=str(fields[settings.group]),

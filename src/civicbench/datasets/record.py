@@ -51,7 +51,7 @@ class SplitFact(_Fact):
 
 
 class SnapshotRecord(_Fact):
-    """A dataset snapshot: `snapshot.json` beside `train.jsonl`, `validation.jsonl`, `test.jsonl`."""
+    """A dataset snapshot: `snapshot.json` beside a JSON-lines file for each split."""
 
     name: str
     """The dataset's name."""

@@ -111,8 +111,9 @@ def _macro_f1_difference(
     expected, before = positions([first for first, _ in pairs])
     _, after = positions([second for _, second in pairs])
     low, high = bootstrap(
-        lambda drawn: macro_f1(expected[drawn], after[drawn])
-        - macro_f1(expected[drawn], before[drawn]),
+        lambda drawn: (
+            macro_f1(expected[drawn], after[drawn]) - macro_f1(expected[drawn], before[drawn])
+        ),
         clusters=clusters,
         seed=seed,
         resamples=MACRO_RESAMPLES,

@@ -106,7 +106,11 @@ def questions_of(task: Task, items: Sequence[Item], *, suite: SuiteSettings) -> 
         else:
             choices, answer = (), -1
             problem = next(
-                (f"the field {f!r} is missing" for f in task.fields.values() if f not in item.fields),
+                (
+                    f"the field {f!r} is missing"
+                    for f in task.fields.values()
+                    if f not in item.fields
+                ),
                 None,
             )
         if problem is not None:
@@ -122,7 +126,8 @@ def items_digest(questions: Mapping[str, Sequence[Question]]) -> str:
     return digest_json(
         {
             task: [
-                [q.item.model_dump(mode="json"), list(q.choices), q.answer, q.cluster] for q in asked
+                [q.item.model_dump(mode="json"), list(q.choices), q.answer, q.cluster]
+                for q in asked
             ]
             for task, asked in questions.items()
         }
@@ -136,7 +141,11 @@ def _fits(item: Item, where: Mapping[str, str]) -> bool:
 def _choices(task: ChoiceTask, item: Item) -> tuple[tuple[str, ...], int, str | None]:
     """Return (choices as written, position of the right one, problem)."""
     own = task.choices if task.choices is not None else item.fields.get("choices")
-    if not isinstance(own, list | tuple) or len(own) < 2 or not all(isinstance(c, str) for c in own):
+    if (
+        not isinstance(own, list | tuple)
+        or len(own) < 2
+        or not all(isinstance(c, str) for c in own)
+    ):
         return (), -1, "'choices' must be a list of at least two texts"
     if len(set(own)) != len(own):
         return (), -1, "two choices are the same"

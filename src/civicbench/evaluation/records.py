@@ -50,13 +50,19 @@ def write_items(folder: Path, items: Iterable[ItemRecord]) -> None:
 
 
 def read_items(folder: Path) -> list[ItemRecord]:
-    """Return a suite's item records.
+    """Return the item records of a score folder.
 
     Raises:
         PartAbsentError: The folder holds none.
     """
-    return [
-        ItemRecord.model_validate_json(line)
-        for line in read_text(folder / ITEMS_NAME).split("\n")
-        if line
-    ]
+    return parse_items(folder / ITEMS_NAME)
+
+
+def parse_items(path: Path) -> list[ItemRecord]:
+    """Return the item records of a file, wherever it stands.
+
+    Raises:
+        PartAbsentError: There is no such file.
+    """
+    lines = read_text(path).split("\n")
+    return [ItemRecord.model_validate_json(line) for line in lines if line]

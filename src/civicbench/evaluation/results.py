@@ -127,7 +127,7 @@ class Comparison(_Fact):
     tuned: Estimate
     """The second model."""
     difference: Estimate
-    """Second minus first, with its paired 95 % interval. Where 0.5 is the ideal: how much nearer."""
+    """Second minus first with its paired 95 % interval; where 0.5 is the ideal, how much nearer."""
     p_value: float | None
     """Exact McNemar p-value (two-sided) for right/wrong items; None for other values."""
     gained: int

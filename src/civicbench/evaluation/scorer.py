@@ -72,6 +72,13 @@ class SharedPrefixLM(TemplateLM):  # type: ignore[misc]
         # break that ends the prompt into the answer.
         return self._renderer.encode(context), self._renderer.encode(continuation)
 
+    def loglikelihood(
+        self, requests: list["Instance"], disable_tqdm: bool = True
+    ) -> list[tuple[float, bool]]:
+        """Return (log-likelihood in nats, is greedy) of each (prompt, answer) request."""
+        results: list[tuple[float, bool]] = super().loglikelihood(requests, disable_tqdm=True)
+        return results
+
     def loglikelihood_rolling(
         self, requests: list["Instance"], disable_tqdm: bool = False
     ) -> list[float]:
@@ -161,9 +168,7 @@ class SharedPrefixLM(TemplateLM):  # type: ignore[misc]
         """Return the stack below the head; an adapter's layers stand inside it."""
         return self._model.get_decoder()
 
-    def generate_until(
-        self, requests: list["Instance"], disable_tqdm: bool = False
-    ) -> list[str]:
+    def generate_until(self, requests: list["Instance"], disable_tqdm: bool = False) -> list[str]:
         """Return the greedy continuation of each prompt, in lm-eval's form of request."""
         waiting: dict[int, list[tuple[int, str, list[int], list[str]]]] = defaultdict(list)
         for place, request in enumerate(requests):

@@ -33,7 +33,11 @@ def torch_precision(precision: Precision) -> "torch.dtype":
 
 
 def load_base(
-    prepared: PreparedModel, *, precision: Precision, quantise_4bit: bool = False
+    prepared: PreparedModel,
+    *,
+    precision: Precision,
+    quantise_4bit: bool = False,
+    spread: bool = False,
 ) -> "PreTrainedModel":
     """Load a base model's safetensors onto this machine's device.
 
@@ -41,6 +45,7 @@ def load_base(
         prepared: The verified model.
         precision: The weights' number format.
         quantise_4bit: Load as nf4 with double quantisation (QLoRA, arXiv 2305.14314).
+        spread: Spread the layers over all GPUs, which then work in turn.
 
     Raises:
         PartAbsentError: 4 bits are asked for and `bitsandbytes` is not installed.
@@ -63,12 +68,12 @@ def load_base(
         prepared.folder,
         dtype=dtype,
         quantization_config=quantisation,
-        device_map={"": choose_device()} if quantise_4bit else None,
+        device_map="auto" if spread else {"": choose_device()},
         use_safetensors=True,
         local_files_only=True,
         trust_remote_code=False,
         attn_implementation="sdpa",
-    ).to(choose_device())
+    )
 
 
 def load_adapter(

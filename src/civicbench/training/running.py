@@ -1,6 +1,8 @@
 """A training run, as a resumable stage."""
 
+import json
 import shutil
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +40,7 @@ RECORD_NAME = "training.json"
 MEASUREMENTS_NAME = "measurements.json"
 ADAPTER_FOLDER = "adapter"
 _CHECKPOINTS = "checkpoints"
+_ADAPTER_CONFIGURATION = "adapter_config.json"
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,7 @@ class TrainingInputs:
         train: Training examples.
         held_out: Examples for the held-out loss; may be empty.
         snapshot_digest: Digest of the dataset snapshot.
+        spread: Whether the base's layers are spread over several GPUs.
     """
 
     prepared: PreparedModel
@@ -57,6 +61,7 @@ class TrainingInputs:
     train: Sequence[Example]
     held_out: Sequence[Example]
     snapshot_digest: str
+    spread: bool = False
 
 
 def training_stage(
@@ -107,7 +112,7 @@ def train(
         InvalidInputError: A batch larger than the data, target modules that match nothing.
         WorkFailedError: The loss is not finite.
     """
-    from civicbench.training.trainer import METRICS_NAME, ProgressCallback
+    from civicbench.training.trainer import ProgressCallback
 
     if settings.batch_size_rows > len(inputs.train):
         raise InvalidInputError(
@@ -117,7 +122,7 @@ def train(
         )
     checkpoints = folder / _CHECKPOINTS
     resume = latest_whole(checkpoints, reporter=reporter)
-    model = _adapted_model(settings, inputs.prepared)
+    model = _adapted_model(settings, inputs.prepared, spread=inputs.spread)
     opened = trackers()
     steps = _steps(settings, rows=len(inputs.train))
     with reporter.track("training", total=steps, unit="steps") as advance:
@@ -136,7 +141,6 @@ def train(
         tracker.finish()
     _save(settings, inputs, trainer, folder=folder)
     _measure(inputs, trainer, callback, resume=resume, folder=folder)
-    (folder / METRICS_NAME).touch()
     shutil.rmtree(checkpoints)
 
 
@@ -157,12 +161,17 @@ def _steps(settings: TrainingSettings, *, rows: int) -> int:
     return max(-(-int(per_epoch * settings.epochs * 1_000_000) // 1_000_000), 1)
 
 
-def _adapted_model(settings: TrainingSettings, prepared: PreparedModel) -> "PeftModel":
+def _adapted_model(
+    settings: TrainingSettings, prepared: PreparedModel, *, spread: bool
+) -> "PeftModel":
     from peft import LoraConfig, get_peft_model
     from transformers import set_seed
 
     base = load_base(
-        prepared, precision=settings.precision, quantise_4bit=settings.method == "qlora"
+        prepared,
+        precision=settings.precision,
+        quantise_4bit=settings.method == "qlora",
+        spread=spread,
     )
     targets: str | list[str] = (
         "all-linear" if settings.target_modules == "all-linear" else list(settings.target_modules)
@@ -265,8 +274,14 @@ def _save(
     record = inputs.prepared.record
     # PEFT would write this machine's path of the base into the adapter.
     trainer.model.peft_config["default"].base_model_name_or_path = record.name
-    trainer.model.save_pretrained(str(adapter), safe_serialization=True)
+    trainer.model.save_pretrained(
+        str(adapter), safe_serialization=True, save_embedding_layers=False
+    )
     (adapter / "README.md").unlink(missing_ok=True)
+    # PEFT keeps the layers' names in a set, whose order changes from process to process.
+    configuration = json.loads(read_text(adapter / _ADAPTER_CONFIGURATION))
+    configuration["target_modules"] = sorted(configuration["target_modules"])
+    write_json_whole(adapter / _ADAPTER_CONFIGURATION, configuration)
     provenance = {
         "base": record.name,
         "base_weights_digest": record.weights_digest,
@@ -288,9 +303,7 @@ def _save(
         steps=trainer.state.global_step,
         prompt_tokens=sum(len(e.rendered.prompt_ids) for e in inputs.train),
         trained_tokens=sum(len(e.rendered.completion_ids) for e in inputs.train),
-        trainable_parameters=sum(
-            p.numel() for p in trainer.model.parameters() if p.requires_grad
-        ),
+        trainable_parameters=sum(p.numel() for p in trainer.model.parameters() if p.requires_grad),
         curve=tuple(
             CurvePoint(step=e["step"], loss=e["loss"], learning_rate=e["learning_rate"])
             for e in history
@@ -317,8 +330,6 @@ def _measure(
     resume: Path | None,
     folder: Path,
 ) -> None:
-    import time
-
     wall_time_s = time.monotonic() - callback.started
     steps = trainer.state.global_step - callback.first_step
     measurements = TrainingMeasurements(

@@ -92,7 +92,12 @@ class ProgressCallback(TrainerCallback):  # type: ignore[misc]
     """Writes metrics as they come, marks whole checkpoints and moves the progress bar."""
 
     def __init__(
-        self, folder: Path, *, advance: Advance, tokens_per_step: float, trackers: Sequence["Tracker"]
+        self,
+        folder: Path,
+        *,
+        advance: Advance,
+        tokens_per_step: float,
+        trackers: Sequence["Tracker"],
     ) -> None:
         self._metrics = folder / METRICS_NAME
         self._advance = advance

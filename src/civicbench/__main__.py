@@ -1,0 +1,5 @@
+"""`python -m civicbench`."""
+
+from civicbench.cli import main
+
+main()

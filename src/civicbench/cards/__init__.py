@@ -1,0 +1,1 @@
+"""Renderings of the evidence: model card in Markdown and HTML."""

@@ -1,0 +1,47 @@
+"""The model card: its parts in reading order."""
+
+from civicbench.cards.changes import describe_changes, describe_slices
+from civicbench.cards.decision import describe_decision, describe_gate, describe_uses
+from civicbench.cards.document import Document
+from civicbench.cards.making import (
+    describe_measurements,
+    describe_packages,
+    describe_reproduction,
+    describe_training,
+)
+from civicbench.cards.results import describe_results, describe_safety
+from civicbench.cards.sources import describe_base, describe_data
+from civicbench.registry.evidence import Evidence, Measurements
+
+
+def compose_card(
+    evidence: Evidence, measurements: Measurements, *, state: str, number: int
+) -> Document:
+    """Return a version's model card as blocks, for any rendering.
+
+    Args:
+        evidence: What is known of the version.
+        measurements: What was measured on the way.
+        state: Where the version stands in its life, such as "evaluated".
+        number: The version's number under the model's name in the registry.
+    """
+    return Document(
+        title=f"Model card: {evidence.model_name}",
+        caption=f"Version {number}",
+        display=evidence.base.licence.display,
+        sections=(
+            describe_decision(evidence, state=state, number=number),
+            describe_uses(evidence),
+            describe_results(evidence),
+            describe_gate(evidence),
+            describe_safety(evidence),
+            describe_changes(evidence),
+            describe_slices(evidence),
+            describe_data(evidence),
+            describe_training(evidence),
+            describe_base(evidence),
+            describe_measurements(measurements),
+            describe_reproduction(evidence),
+            describe_packages(evidence),
+        ),
+    )

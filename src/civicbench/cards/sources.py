@@ -1,0 +1,118 @@
+"""What a model was made of: the data, and the base model with its licence's duties."""
+
+from civicbench.cards.document import (
+    Block,
+    Bullets,
+    Cell,
+    Inset,
+    Link,
+    Pairs,
+    Paragraph,
+    Section,
+    Subheading,
+    Table,
+    Tag,
+    Words,
+    code,
+    words,
+)
+from civicbench.cards.wording import format_count
+from civicbench.registry.evidence import Evidence
+
+
+def describe_data(evidence: Evidence) -> Section:
+    """Return where the training data comes from, what was done to it, and its limits."""
+    data = evidence.dataset
+    blocks: list[Block] = [
+        Paragraph(data.description),
+        Pairs(
+            (
+                ("Dataset", words(data.title)),
+                ("Licence", words(data.licence)),
+                ("Languages", words(", ".join(data.languages))),
+                ("Personal data", words(data.personal_data)),
+                ("Digest", code(data.digest)),
+            )
+        ),
+        Table(
+            "Where the rows come from",
+            ("Source", "Rows", "Licence", "Whom to name", "Digest"),
+            tuple(
+                (
+                    words(source.name),
+                    words(format_count(source.rows)),
+                    words(source.licence),
+                    words(source.attribution),
+                    code(source.sha256),
+                )
+                for source in data.sources
+            ),
+        ),
+        Table(
+            "What was done to the rows, in order",
+            ("Step", "Rows before", "Rows after", "What it did"),
+            tuple(
+                (
+                    words(step.name),
+                    words(format_count(step.rows_in)),
+                    words(format_count(step.rows_out)),
+                    words(step.note),
+                )
+                for step in data.steps
+            ),
+        ),
+        Paragraph(
+            "The rows were split by group, such as a family of wordings or a document: the rows "
+            "of one group stand in one split only."
+        ),
+        Table(
+            "How the rows were split",
+            ("Split", "Rows", "Groups", "Characters"),
+            tuple(
+                (
+                    words(split.name),
+                    words(format_count(split.rows)),
+                    words(format_count(split.groups)),
+                    words(format_count(split.characters)),
+                )
+                for split in data.splits
+            ),
+        ),
+        Subheading("Known limits of the data"),
+        Bullets(data.limits) if data.limits else Paragraph("None were stated."),
+    ]
+    return Section("data", "The data it was trained on", tuple(blocks))
+
+
+def describe_base(evidence: Evidence) -> Section:
+    """Return the base model and what its licence asks of whoever passes this model on."""
+    base, licence = evidence.base, evidence.base.licence
+    rows: list[tuple[str, Cell]] = [
+        ("Base model", words(base.title)),
+        ("Where it came from", words(base.source)),
+        ("Weights", words(f"{format_count(base.parameters)} parameters")),
+        ("Longest text it reads", words(f"{format_count(base.context_length_tokens)} tokens")),
+        ("Licence", (Link(licence.name, licence.url), Words(licence.identifier, "hint"))),
+    ]
+    if licence.use_policy_url is not None:
+        rows.append(("Use policy", (Link(licence.use_policy_url, licence.use_policy_url),)))
+    if licence.name_prefix is not None:
+        kept = evidence.model_name.startswith(licence.name_prefix)
+        rows.append(
+            (
+                "Name has to begin with",
+                (
+                    Words(licence.name_prefix),
+                    Tag("met", "green") if kept else Tag("not met", "red"),
+                    Words(f"This model's name: {evidence.model_name}", "hint"),
+                ),
+            )
+        )
+    if licence.display is not None:
+        rows.append(("Words to show prominently", words(licence.display)))
+    blocks: list[Block] = [Pairs(tuple(rows))]
+    if licence.attribution is not None:
+        blocks.extend((Subheading("Attribution"), Inset(licence.attribution)))
+    blocks.append(Subheading("What the licence asks of whoever passes this model on"))
+    blocks.append(Bullets(licence.duties) if licence.duties else Paragraph("No duty is recorded."))
+    return Section("base-model", "The base model and its licence", tuple(blocks))

@@ -1,0 +1,69 @@
+"""The command line: signatures and help; what a command needs is imported inside it."""
+
+import logging
+import os
+import sys
+import traceback
+import warnings
+
+import click
+
+from civicbench import __version__
+from civicbench.cli.listing import datasets, models, recipes
+from civicbench.cli.project import doctor, init
+from civicbench.cli.talking import chat
+from civicbench.cli.versions import registry
+from civicbench.cli.working import card, compare, evaluate, plan, run, train
+from civicbench.core.environment import keep_hub_offline
+from civicbench.core.errors import CivicbenchError, ExitCode
+
+_EPILOGUE = (
+    "Exit codes: 0 done, 1 internal error, 2 usage or invalid recipe, 3 a gate failed, 4 waiting "
+    "for a decision, 5 a needed part is absent, 6 an integrity check failed, 130 interrupted."
+)
+
+
+@click.group(epilog=_EPILOGUE, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="civicbench")
+@click.option("--offline", is_flag=True, help="Fetch nothing; fail where something is missing.")
+def application(offline: bool) -> None:
+    """Fine-tune, evaluate, register and document open models, from one recipe."""
+    if offline:
+        os.environ["CIVICBENCH_OFFLINE"] = "1"
+
+
+for _command in (
+    init, plan, run, train, evaluate, compare, registry, card, models, datasets, recipes, chat,
+    doctor,
+):  # fmt: skip
+    application.add_command(_command)
+
+
+def main() -> None:
+    """Run the command line and exit with a documented code."""
+    keep_hub_offline()
+    # The libraries' own chatter hides what Civicbench says; their errors still come through.
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    logging.getLogger("lm_eval").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    try:
+        application.main(standalone_mode=False)
+    except CivicbenchError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)
+    except click.exceptions.Abort:
+        click.echo("interrupted; finished stages are kept", err=True)
+        sys.exit(ExitCode.INTERRUPTED)
+    except click.exceptions.Exit as finished:
+        sys.exit(finished.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(ExitCode.INVALID_USE)
+    except BrokenPipeError:
+        # The reader of our output has gone (`civicbench ... | head`): nothing more to say.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(ExitCode.DONE)
+    except Exception:  # the outermost frame: report, and exit with the documented code
+        traceback.print_exc()
+        click.echo("internal error: please report this with the lines above", err=True)
+        sys.exit(ExitCode.INTERNAL_ERROR)

@@ -1,0 +1,231 @@
+"""The whole way of a recipe: data, training, scores, gate, registered version, card."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from civicbench.core.environment import processor_name
+from civicbench.core.progress import Reporter
+from civicbench.core.stages import StageOutput, run_stage
+from civicbench.core.workspace import Workspace
+from civicbench.evaluation.results import Comparison
+from civicbench.evaluation.scoring import read_result
+from civicbench.pipeline.inputs import RunInputs, prepare_inputs
+from civicbench.pipeline.scoring import SuiteScores, score_suites, spread_over_devices
+from civicbench.recipes.loading import Recipe
+from civicbench.registry.evidence import Evidence, Measurements, RecipeFact, SuiteFact
+from civicbench.registry.gate_files import gate_digest
+from civicbench.registry.gates import GateVerdict, judge
+from civicbench.registry.registry import Registry
+from civicbench.registry.versions import VersionSummary
+from civicbench.training.record import TrainingRecord
+from civicbench.training.running import (
+    ADAPTER_FOLDER,
+    TrainingInputs,
+    read_training_measurements,
+    read_training_record,
+    train,
+    training_stage,
+)
+from civicbench.training.tracking import Tracker, WandbTracker
+
+EVIDENCE_FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run ended with.
+
+    Attributes:
+        version: The registered version.
+        gate: What the gate found.
+        comparisons: Every metric, tuned against base.
+        card_html: The card as a page.
+        card_markdown: The card as Markdown.
+        times_s: Wall time of each stage when it ran.
+    """
+
+    version: VersionSummary
+    gate: GateVerdict
+    comparisons: tuple[Comparison, ...]
+    card_html: Path
+    card_markdown: Path
+    times_s: dict[str, float]
+
+
+def run_training(
+    recipe: Recipe, *, workspace: Workspace, reporter: Reporter
+) -> tuple[RunInputs, StageOutput]:
+    """Run a recipe up to its trained adapter.
+
+    Returns:
+        The checked inputs, and the training stage's output.
+    """
+    inputs = prepare_inputs(recipe, workspace=workspace, reporter=reporter)
+    snapshot_digest = inputs.snapshot_record.digest
+    stage = training_stage(
+        recipe.training, inputs.prepared, snapshot_digest=snapshot_digest, workspace=workspace
+    )
+    training = TrainingInputs(
+        prepared=inputs.prepared,
+        renderer=inputs.renderer,
+        train=inputs.train,
+        held_out=inputs.held_out,
+        snapshot_digest=snapshot_digest,
+        spread=spread_over_devices(inputs),
+    )
+    output = run_stage(
+        stage,
+        lambda folder: train(
+            recipe.training,
+            training,
+            folder=folder,
+            reporter=reporter,
+            trackers=partial(_open_trackers, recipe, workspace=workspace),
+        ),
+        workspace=workspace,
+        reporter=reporter,
+    )
+    return inputs, output
+
+
+def run_evaluation(
+    recipe: Recipe, *, workspace: Workspace, reporter: Reporter
+) -> tuple[RunInputs, StageOutput, list[SuiteScores]]:
+    """Run a recipe up to its scores.
+
+    Returns:
+        The checked inputs, the training stage's output, and each suite's scores.
+    """
+    inputs, trained = run_training(recipe, workspace=workspace, reporter=reporter)
+    scores = score_suites(
+        inputs,
+        adapter=trained.folder / ADAPTER_FOLDER,
+        adapter_digest=read_training_record(trained.folder).adapter_digest,
+        workspace=workspace,
+        reporter=reporter,
+    )
+    return inputs, trained, scores
+
+
+def run_recipe(recipe: Recipe, *, workspace: Workspace, reporter: Reporter) -> Outcome:
+    """Run a recipe the whole way; stages that stand done are not run again.
+
+    Args:
+        recipe: The recipe.
+        workspace: Where work is kept.
+        reporter: Told what is going on.
+
+    Raises:
+        CivicbenchError: A part is absent, an input has mistakes, or training had to stop.
+    """
+    from civicbench.cards.card import write_card
+
+    inputs, trained, scores = run_evaluation(recipe, workspace=workspace, reporter=reporter)
+    record = read_training_record(trained.folder)
+    comparisons = tuple(c for suite in scores for c in suite.comparisons)
+    verdict = judge(recipe.gate, comparisons, digest=gate_digest(recipe.gate))
+    evidence = _evidence(inputs, record, scores, comparisons, verdict)
+    times = _times(inputs, trained, scores)
+    measurements = Measurements(
+        training=read_training_measurements(trained.folder),
+        stage_times_s=times,
+        machine=processor_name(),
+    )
+    with Registry.open_or_initialise(workspace, reporter=reporter) as registry:
+        known = registry.find(evidence.digest)
+        version = registry.register(
+            evidence, measurements=measurements, files=_version_files(trained, scores)
+        )
+        said = "found registered" if known else "registered"
+        mark = "=" if known else "+"
+        reporter.say(
+            f"{mark} {version.model} version {version.number}: {said} as {version.digest[:12]}"
+        )
+        card = write_card(
+            workspace.cards / version.digest[:20],
+            evidence=registry.load_evidence(version.digest),
+            measurements=registry.load_measurements(version.digest),
+            state=version.state,
+            number=version.number,
+        )
+    return Outcome(version, verdict, comparisons, card.html, card.markdown, times)
+
+
+def _open_trackers(recipe: Recipe, *, workspace: Workspace) -> list[Tracker]:
+    return [
+        WandbTracker(
+            settings,
+            run=recipe.settings.name,
+            folder=workspace.home / "trackers",
+            configuration=dict(recipe.training.model_dump(mode="json")),
+        )
+        for settings in recipe.trackers
+    ]
+
+
+def _evidence(
+    inputs: RunInputs,
+    training: TrainingRecord,
+    scores: Sequence[SuiteScores],
+    comparisons: tuple[Comparison, ...],
+    gate: GateVerdict,
+) -> Evidence:
+    recipe = inputs.recipe
+    settings = recipe.settings
+    return Evidence(
+        format_version=EVIDENCE_FORMAT_VERSION,
+        model_name=recipe.registered_name,
+        recipe=RecipeFact(
+            name=settings.name,
+            purpose=settings.purpose,
+            intended_uses=settings.intended_uses,
+            forbidden_uses=settings.forbidden_uses,
+            human_review=settings.human_review,
+            digest=recipe.digest,
+            resolved=recipe.resolved_yaml,
+            reproduce=recipe.command,
+        ),
+        base=inputs.prepared.record,
+        dataset=inputs.snapshot_record,
+        training=training,
+        suites=tuple(
+            SuiteFact(
+                name=entry.suite.settings.name,
+                title=entry.suite.settings.title,
+                measures=entry.suite.settings.measures,
+                does_not_measure=entry.suite.settings.does_not_measure,
+                licence=entry.suite.settings.licence,
+                base=read_result(entry.base.folder),
+                tuned=read_result(entry.tuned.folder),
+            )
+            for entry in scores
+        ),
+        comparisons=comparisons,
+        gate=gate,
+    )
+
+
+def _version_files(trained: StageOutput, scores: Sequence[SuiteScores]) -> dict[str, Path]:
+    """Return the files that a version keeps: the adapter, its metrics, every item's answers."""
+    files = {
+        f"adapter/{path.relative_to(trained.folder / ADAPTER_FOLDER).as_posix()}": path
+        for path in sorted((trained.folder / ADAPTER_FOLDER).rglob("*"))
+        if path.is_file()
+    }
+    files["training/metrics.jsonl"] = trained.folder / "metrics.jsonl"
+    for entry in scores:
+        for role, output in (("base", entry.base), ("tuned", entry.tuned)):
+            for name in ("items.jsonl", "result.json"):
+                files[f"scores/{entry.suite.settings.name}/{role}/{name}"] = output.folder / name
+    return files
+
+
+def _times(
+    inputs: RunInputs, trained: StageOutput, scores: Sequence[SuiteScores]
+) -> dict[str, float]:
+    outputs = [inputs.snapshot, trained]
+    for entry in scores:
+        outputs += [entry.base, entry.tuned]
+    return {output.record.name: output.record.wall_time_s for output in outputs}

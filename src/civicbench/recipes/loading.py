@@ -1,0 +1,179 @@
+"""Loading a recipe: resolved, validated once, and frozen with all of its parts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from civicbench.core.content import list_content
+from civicbench.core.digests import digest_json
+from civicbench.core.errors import InvalidInputError
+from civicbench.core.settings import check_settings, list_mistakes
+from civicbench.datasets.building import Dataset, load_dataset_settings
+from civicbench.evaluation.metrics import MACRO_F1, metric_names
+from civicbench.evaluation.settings import ChoiceTask, DatasetItems
+from civicbench.evaluation.suites import Suite, load_suite
+from civicbench.models.catalogue import load_model_entry
+from civicbench.models.settings import ModelEntry
+from civicbench.recipes.resolving import (
+    RECIPE_KIND,
+    recipe_path,
+    resolve_mapping,
+    unknown_name,
+    with_method,
+)
+from civicbench.recipes.settings import RecipeSettings
+from civicbench.registry.gate_files import load_gate
+from civicbench.registry.gates import Gate
+from civicbench.training.settings import TrainingSettings
+from civicbench.training.tracking import TrackerSettings, load_tracker_settings
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A recipe with every part it names.
+
+    Attributes:
+        path: Its file.
+        overrides: What was changed on the command line.
+        settings: The resolved settings.
+        model: The base model's catalogue entry.
+        dataset: The dataset.
+        training: The training settings.
+        suites: The suites.
+        gate: The gate.
+        trackers: The trackers.
+    """
+
+    path: Path
+    overrides: tuple[str, ...]
+    settings: RecipeSettings
+    model: ModelEntry
+    dataset: Dataset
+    training: TrainingSettings
+    suites: tuple[Suite, ...]
+    gate: Gate
+    trackers: tuple[TrackerSettings, ...]
+
+    @property
+    def digest(self) -> str:
+        """Digest of the resolved settings."""
+        return digest_json(self.settings.model_dump(mode="json"))
+
+    @property
+    def registered_name(self) -> str:
+        """The model's name in the registry, beginning as the base's licence asks."""
+        name = self.settings.registered_name or self.settings.name
+        prefix = self.model.licence.name_prefix
+        return f"{prefix}-{name}" if prefix and not name.startswith(prefix) else name
+
+    @property
+    def resolved_yaml(self) -> str:
+        """The resolved settings as YAML."""
+        data = self.settings.model_dump(mode="json", exclude_none=True)
+        return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
+
+    @property
+    def command(self) -> str:
+        """The command that runs the recipe again."""
+        return " ".join(["civicbench run", self.settings.name, *self.overrides])
+
+
+def load_recipe(reference: str, *, overrides: Sequence[str] = ()) -> Recipe:
+    """Load a recipe by name or path.
+
+    Args:
+        reference: A name of `recipes/`, or a file.
+        overrides: `key.path=value` texts.
+
+    Raises:
+        InvalidInputError: Every mistake at once, each with its full path.
+        PartAbsentError: There is no such file.
+    """
+    path = recipe_path(reference)
+    mapping = with_method(resolve_mapping(path, overrides=overrides))
+    settings, mistakes = check_settings(RecipeSettings, mapping)
+    mistakes = (*mistakes, *_unknown_names(mapping))
+    if settings is None or mistakes:
+        raise InvalidInputError(list_mistakes(mistakes), where=str(path))
+    if settings.name != path.stem:
+        raise InvalidInputError(
+            "name must equal the file's name", where=f"{path}: name", got=settings.name,
+            remedy=f"write name: {path.stem}",
+        )  # fmt: skip
+    recipe = Recipe(
+        path=path,
+        overrides=tuple(overrides),
+        settings=settings,
+        model=load_model_entry(settings.model),
+        dataset=load_dataset_settings(settings.dataset),
+        training=TrainingSettings.model_validate(settings.training.model_dump(exclude={"use"})),
+        suites=tuple(load_suite(name) for name in settings.evaluation),
+        gate=load_gate(settings.gate),
+        trackers=tuple(load_tracker_settings(name) for name in settings.trackers),
+    )
+    misfits = _misfits(recipe)
+    if misfits:
+        raise InvalidInputError(list_mistakes(misfits), where=str(path))
+    return recipe
+
+
+def list_recipes() -> dict[str, Path]:
+    """Return every recipe's file by name."""
+    return dict(sorted(list_content(RECIPE_KIND).items()))
+
+
+def _unknown_names(mapping: dict[str, Any]) -> list[str]:
+    training = mapping.get("training")
+    use = training.get("use") if isinstance(training, dict) else None
+    suites, trackers = mapping.get("evaluation"), mapping.get("trackers")
+    named = [
+        ("configs/models/{name}.yaml", mapping.get("model"), "model"),
+        ("datasets/{name}/dataset.yaml", mapping.get("dataset"), "dataset"),
+        ("training/{name}.yaml", use, "training.use"),
+        ("configs/gates/{name}.yaml", mapping.get("gate"), "gate"),
+    ]
+    for key, kind, names in (
+        ("evaluation", "evaluation/{name}/suite.yaml", suites),
+        ("trackers", "configs/trackers/{name}.yaml", trackers),
+    ):
+        if isinstance(names, list):
+            named += [(kind, name, f"{key}.{place}") for place, name in enumerate(names)]
+    found = [unknown_name(kind, name, key=key) for kind, name, key in named]
+    return [mistake for mistake in found if mistake is not None]
+
+
+def _misfits(recipe: Recipe) -> list[str]:
+    """Return where parts that are each sound do not fit together."""
+    found = []
+    metrics = {
+        (suite.settings.name, task.name, metric)
+        for suite in recipe.suites
+        for task in suite.settings.tasks
+        for metric in (
+            *metric_names(task),
+            *((MACRO_F1,) if isinstance(task, ChoiceTask) and task.macro_f1 else ()),
+        )
+    }
+    for rule in recipe.gate.rules:
+        if (rule.suite, rule.task, rule.metric) not in metrics:
+            found.append(
+                f"gate: rule {rule.name!r} of gate {recipe.gate.name} judges {rule.suite} / "
+                f"{rule.task} / {rule.metric}, which no suite of this recipe measures"
+            )
+    for suite in recipe.suites:
+        items = suite.settings.items
+        if isinstance(items, DatasetItems) and items.dataset != recipe.settings.dataset:
+            found.append(
+                f"evaluation: suite {suite.settings.name} asks rows of dataset {items.dataset}, "
+                f"and this recipe trains on {recipe.settings.dataset}"
+            )
+    if recipe.training.max_length_tokens > recipe.model.architecture.context_length_tokens:
+        found.append(
+            f"training.max_length_tokens: {recipe.training.max_length_tokens} is longer than the "
+            f"{recipe.model.architecture.context_length_tokens} tokens that "
+            f"{recipe.model.name} reads"
+        )
+    return found

@@ -1,0 +1,67 @@
+"""A recipe's settings (`recipes/*.yaml`), as they are after everything was resolved."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from civicbench.core.settings import Settings
+from civicbench.training.settings import TrainingSettings
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,79}$")]
+
+
+class RecipeTraining(TrainingSettings):
+    """The training method that a recipe uses, with what it changes."""
+
+    use: Name
+    """The method: a file of `training/`."""
+
+
+class Hardware(Settings):
+    """The devices that a recipe is meant for; a run elsewhere is refused before it starts."""
+
+    devices: Annotated[int, Field(gt=0)]
+    """How many GPUs; several hold the model's layers in turn, in one process."""
+    memory_gb: Annotated[float, Field(gt=0)]
+    """Memory of each in gigabytes (10^9 bytes)."""
+
+
+class RecipeSettings(Settings):
+    """What to run: each part by name, and what is changed of it."""
+
+    name: Name
+    """The recipe's name; equals the file's name."""
+    purpose: str
+    """What the model is for, in one sentence."""
+    intended_uses: Annotated[tuple[str, ...], Field(min_length=1)]
+    """What it may be used for, one a line."""
+    forbidden_uses: Annotated[tuple[str, ...], Field(min_length=1)]
+    """What it must not be used for, one a line."""
+    human_review: str
+    """The step at which a person checks what the model says."""
+    model: Name
+    """The base model: a file of `configs/models/`."""
+    dataset: Name
+    """The dataset: a folder of `datasets/`."""
+    training: RecipeTraining
+    """How the model is trained."""
+    evaluation: Annotated[tuple[Name, ...], Field(min_length=1)]
+    """The suites: folders of `evaluation/`."""
+    evaluation_precision: Literal["float32", "bfloat16"] = "float32"
+    """Number format of the weights while scoring, the same for base and tuned model."""
+    gate: Name
+    """The gate: a file of `configs/gates/`."""
+    trackers: tuple[Name, ...] = ()
+    """Where training metrics go besides the run's own file: files of `configs/trackers/`."""
+    hardware: Hardware | None = None
+    """The devices that the recipe is meant for; None for whatever is here."""
+    registered_name: str | None = None
+    """The model's name in the registry; None makes one from the recipe's name and the licence."""
+
+    @field_validator("evaluation", "trackers")
+    @classmethod
+    def _each_once(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        double = sorted({name for name in names if names.count(name) > 1})
+        if double:
+            raise ValueError(f"named twice: {', '.join(double)}")
+        return names
