@@ -2,6 +2,7 @@
 
 import logging
 import os
+import select
 import sys
 import traceback
 import warnings
@@ -23,7 +24,29 @@ _EPILOGUE = (
 )
 
 
-@click.group(epilog=_EPILOGUE, context_settings={"help_option_names": ["-h", "--help"]})
+class _Application(click.Group):
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            if not _silence_closed_outputs():
+                raise
+            raise click.Abort from None
+
+
+def _silence_closed_outputs() -> bool:
+    """Send what nobody reads any more (`civicbench ... | head`) nowhere; say if there was any."""
+    found = False
+    for stream in (sys.stdout, sys.stderr):
+        output = select.poll()
+        output.register(stream.fileno(), 0)
+        if output.poll(0):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+            found = True
+    return found
+
+
+@click.group(cls=_Application, epilog=_EPILOGUE, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="civicbench")
 @click.option("--offline", is_flag=True, help="Fetch nothing; fail where something is missing.")
 def application(offline: bool) -> None:
@@ -59,10 +82,6 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(ExitCode.INVALID_USE)
-    except BrokenPipeError:
-        # The reader of our output has gone (`civicbench ... | head`): nothing more to say.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(ExitCode.DONE)
     except Exception:  # the outermost frame: report, and exit with the documented code
         traceback.print_exc()
         click.echo("internal error: please report this with the lines above", err=True)

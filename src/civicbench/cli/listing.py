@@ -155,7 +155,10 @@ def build_dataset(name: str) -> None:
 
 @datasets.command("show")
 @click.argument("name")
-@click.option("--samples", default=2, show_default=True, help="Rows to print of the train split.")
+@click.option(
+    "--samples", type=click.IntRange(min=0), default=2, show_default=True,
+    help="Rows to print of the train split.",
+)  # fmt: skip
 @_json
 def show_dataset(name: str, samples: int, as_json: bool) -> None:
     """Show the counts, licences, steps and some rows of NAME."""

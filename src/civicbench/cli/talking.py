@@ -1,16 +1,22 @@
 """The command to talk with a model."""
 
+import sys
+
 import click
 
 
 @click.command()
 @click.argument("model")
 @click.option("--system", help="A system turn to begin with.")
-@click.option("--max-new-tokens", default=256, show_default=True, help="Longest answer in tokens.")
 @click.option(
-    "--temperature", default=0.0, show_default=True, help="0 always takes the likeliest token."
+    "--max-new-tokens", type=click.IntRange(min=1), default=256, show_default=True,
+    help="Longest answer in tokens.",
 )
-@click.option("--seed", default=0, show_default=True, help="Seed of sampled answers.")
+@click.option(
+    "--temperature", type=click.FloatRange(min=0.0), default=0.0, show_default=True,
+    help="0 always takes the likeliest token.",
+)  # fmt: skip
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Seed of sampled answers.")
 def chat(
     model: str, system: str | None, max_new_tokens: int, temperature: float, seed: int
 ) -> None:
@@ -28,12 +34,11 @@ def chat(
     conversation = open_conversation(
         model, system=system, sampling=sampling, workspace=Workspace.locate(), reporter=Reporter()
     )
-    stream = click.get_text_stream("stdin")
-    interactive = stream.isatty()
+    interactive = sys.stdin.isatty()
     while True:
         if interactive:
             click.echo("you> ", nl=False)
-        line = stream.readline().strip()
+        line = sys.stdin.readline().strip()
         if not line:
             return
         for piece in conversation.answer(line):

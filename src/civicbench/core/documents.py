@@ -17,7 +17,7 @@ class _StrictLoader(yaml.SafeLoader):
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.events.AliasEvent):
-            event = self.peek_event()
+            event = self.peek_event()  # type: ignore[no-untyped-call]
             raise yaml.YAMLError(
                 f"aliases (*{event.anchor}) are not read here, line {event.start_mark.line + 1}"
             )
@@ -41,7 +41,7 @@ def read_text(path: Path) -> str:
     """Read a UTF-8 text file (a byte-order mark is dropped).
 
     Raises:
-        PartAbsentError: There is no such file, or it is a folder.
+        PartAbsentError: There is no such file, it is a folder, or it may not be read.
         InvalidInputError: It is not UTF-8, with the first bad byte's place.
     """
     try:
@@ -50,6 +50,8 @@ def read_text(path: Path) -> str:
         raise PartAbsentError("no such file", where=str(path)) from None
     except IsADirectoryError:
         raise PartAbsentError("is a folder, not a file", where=str(path)) from None
+    except OSError as error:
+        raise PartAbsentError("cannot be read", where=str(path), got=str(error)) from None
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -80,7 +82,7 @@ def parse_yaml_mapping(text: str, *, where: str) -> dict[str, Any]:
     """Parse YAML text whose top is a mapping of text keys; see `read_yaml_mapping`."""
     try:
         data = yaml.load(text, Loader=_StrictLoader)  # noqa: S506 (a SafeLoader subclass)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: no such day, too many digits
         raise InvalidInputError("is not valid YAML", where=where, got=str(error)) from None
     except RecursionError:
         raise InvalidInputError("is nested too deeply", where=where) from None
@@ -102,8 +104,10 @@ def parse_yaml_value(text: str, *, where: str) -> Any:
     """Parse one YAML value, as in `key.path=value` on the command line."""
     try:
         return yaml.load(text, Loader=_StrictLoader)  # noqa: S506 (a SafeLoader subclass)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise InvalidInputError("is not a valid value", where=where, got=str(error)) from None
+    except RecursionError:
+        raise InvalidInputError("is nested too deeply", where=where) from None
 
 
 def iterate_json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -115,19 +119,47 @@ def iterate_json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         PartAbsentError: There is no such file.
         InvalidInputError: Not UTF-8, or a line is not a JSON object; with its number.
     """
+    for number, line in iterate_lines(path):
+        yield number, parse_json_object(line, where=f"{path}:{number}")
+
+
+def iterate_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield (line number from 1, text) for each line of a text file that is not blank."""
     for number, line in enumerate(read_text(path).split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            value = json.loads(line)
-        except ValueError as error:
-            raise InvalidInputError(
-                "is not valid JSON", where=f"{path}:{number}", got=str(error)
-            ) from None
-        except RecursionError:
-            raise InvalidInputError("is nested too deeply", where=f"{path}:{number}") from None
-        if not isinstance(value, dict):
-            raise InvalidInputError(
-                "must be a JSON object", where=f"{path}:{number}", got=type(value).__name__
-            )
-        yield number, value
+        if line.strip():
+            yield number, line
+
+
+def parse_json_object(text: str, *, where: str) -> dict[str, Any]:
+    """Parse one JSON object as a person or another program wrote it.
+
+    Raises:
+        InvalidInputError: Not JSON, not an object, a key that stands twice, a number that is
+            not finite, or text that is not Unicode (half of a surrogate pair).
+    """
+    try:
+        value = json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant)
+    except ValueError as error:
+        raise InvalidInputError("is not valid JSON", where=where, got=str(error)) from None
+    except RecursionError:
+        raise InvalidInputError("is nested too deeply", where=where) from None
+    if not isinstance(value, dict):
+        raise InvalidInputError("must be a JSON object", where=where, got=type(value).__name__)
+    return value
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        keys = [key for key, _ in pairs]
+        double = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"the key {double!r} stands twice")
+    for key, entry in pairs:
+        for part in (key, entry):
+            if isinstance(part, str) and any("\ud800" <= c <= "\udfff" for c in part):
+                raise ValueError(f"{key!r} holds half of a surrogate pair")
+    return value
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a number that JSON has")

@@ -12,30 +12,29 @@ from typing import Any
 from civicbench.core.errors import DiskFullError, PartAbsentError
 
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+# A plain file stands in the path, or the path cannot be one.
+_NO_FOLDER = {errno.ENOTDIR, errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG}
+# Libraries in other languages report a full disk as an error of their own, with this text.
+_NO_SPACE_TEXTS = ("No space left on device", "os error 28", "Disk quota exceeded")
+_LITTLE_SPACE_BYTES = 64 << 10
 
 
 @contextlib.contextmanager
 def disk_errors_explained(where: str) -> Iterator[None]:
-    """Turn "no space left" and "no write access" into errors that say what to do.
+    """Turn "no space left", "no write access" and "no folder" into errors that say what to do.
 
     Args:
         where: What was being written, for the message.
 
     Raises:
         DiskFullError: No space, quota or file-size limit.
-        PartAbsentError: The folder may not be written.
+        PartAbsentError: The folder may not be written, or a file stands where it should.
     """
     try:
         yield
     except OSError as error:
         if error.errno in _NO_SPACE:
-            raise DiskFullError(
-                "no space left to write",
-                where=where,
-                got=str(error),
-                remedy="free space or set CIVICBENCH_HOME to a larger disk, then run the same "
-                "command: finished stages are kept",
-            ) from error
+            raise _disk_full(error, where=where) from error
         if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
             raise PartAbsentError(
                 "may not be written",
@@ -43,7 +42,39 @@ def disk_errors_explained(where: str) -> Iterator[None]:
                 got=str(error),
                 remedy="set CIVICBENCH_HOME to a folder you may write to",
             ) from error
+        if error.errno in _NO_FOLDER:
+            raise PartAbsentError(
+                "no folder can stand there",
+                where=where,
+                got=str(error),
+                remedy="set CIVICBENCH_HOME to another folder, or move away what stands there",
+            ) from error
         raise
+
+
+def disk_full_behind(error: Exception, *, folder: Path) -> DiskFullError | None:
+    """Return the error to show where a library failed because the disk was full, or None.
+
+    Weight files are written by libraries that do not raise `OSError`: their text, or a disk
+    without room, tells.
+
+    Args:
+        error: What the library raised.
+        folder: Where it was writing.
+    """
+    told = any(text in str(error) for text in _NO_SPACE_TEXTS)
+    full = folder.is_dir() and shutil.disk_usage(folder).free < _LITTLE_SPACE_BYTES
+    return _disk_full(error, where=str(folder)) if told or full else None
+
+
+def _disk_full(error: Exception, *, where: str) -> DiskFullError:
+    return DiskFullError(
+        "no space left to write",
+        where=where,
+        got=str(error),
+        remedy="free space or set CIVICBENCH_HOME to a larger disk, then run the same command: "
+        "finished stages are kept",
+    )
 
 
 def write_bytes_whole(path: Path, content: bytes) -> None:
@@ -66,7 +97,7 @@ def write_bytes_whole(path: Path, content: bytes) -> None:
                 stream.flush()
                 os.fsync(stream.fileno())
             os.replace(temporary, path)
-        except OSError:
+        except BaseException:
             temporary.unlink(missing_ok=True)
             raise
         sync_folder(path.parent)

@@ -31,7 +31,8 @@ def exclusive(path: Path, *, what: str, reporter: Reporter) -> Iterator[None]:
             reporter.say(f"  {what}: another run is working on it; waiting for it to finish")
             lock.acquire()
     try:
-        path.write_text(f"{os.getpid()}\n")
+        with disk_errors_explained(str(path)):
+            path.write_text(f"{os.getpid()}\n")
         yield
     finally:
         lock.release()

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from civicbench.core.digests import digest_files, digest_json, digest_listing, short
 from civicbench.core.documents import read_text
-from civicbench.core.errors import IntegrityError
+from civicbench.core.errors import CivicbenchError, IntegrityError
 from civicbench.core.files import (
     disk_errors_explained,
+    disk_full_behind,
     remove_folder,
     rename_folder_whole,
     write_text_whole,
@@ -121,12 +122,20 @@ def find_finished(stage: Stage) -> StageOutput | None:
     """Return a stage's finished output where it stands, checked for missing files.
 
     Raises:
-        IntegrityError: A finished folder lacks a file that its record names.
+        IntegrityError: A finished folder lacks its record, or a file that the record names.
     """
-    path = stage.final / RECORD_NAME
-    if not path.is_file():
+    if not stage.final.exists():
         return None
-    record = StageRecord.model_validate_json(read_text(path))
+    path = stage.final / RECORD_NAME
+    try:
+        record = StageRecord.model_validate_json(read_text(path))
+    except (CivicbenchError, ValidationError) as error:
+        raise IntegrityError(
+            "a finished stage has lost its record",
+            where=str(path),
+            got=str(error),
+            remedy=f"restore it, or remove {stage.final} to run the stage again",
+        ) from None
     if record.key != stage.key:
         raise IntegrityError(
             "holds the output of another stage", where=str(stage.final), got=record.key
@@ -181,10 +190,22 @@ def _work(stage: Stage, work: Callable[[Path], None], *, reporter: Reporter) -> 
         stage.partial.mkdir(parents=True, exist_ok=True)
         try:
             work(stage.partial)
-        except BaseException:
+            record = _finish(stage, wall_time_s=round(time.monotonic() - started, 3))
+        except BaseException as error:
+            full = None
+            if isinstance(error, Exception) and not isinstance(error, CivicbenchError):
+                full = disk_full_behind(error, folder=stage.partial)
             if not stage.resumable:
                 remove_folder(stage.partial)
+            if full is not None:
+                raise full from error
             raise
+    reporter.say(f"+ {stage.name}: done in {record.wall_time_s:.1f} s")
+    return StageOutput(stage.final, record, reused=False)
+
+
+def _finish(stage: Stage, *, wall_time_s: float) -> StageRecord:
+    """Write the record and put the output into its place."""
     record = StageRecord(
         name=stage.name,
         key=stage.key,
@@ -192,9 +213,8 @@ def _work(stage: Stage, work: Callable[[Path], None], *, reporter: Reporter) -> 
         settings=dict(stage.settings),
         inputs=dict(stage.inputs),
         outputs=digest_files(stage.partial, exclude={RECORD_NAME, *stage.volatile}),
-        wall_time_s=round(time.monotonic() - started, 3),
+        wall_time_s=wall_time_s,
     )
     write_text_whole(stage.partial / RECORD_NAME, record.model_dump_json(indent=2) + "\n")
     rename_folder_whole(stage.partial, stage.final)
-    reporter.say(f"+ {stage.name}: done in {record.wall_time_s:.1f} s")
-    return StageOutput(stage.final, record, reused=False)
+    return record

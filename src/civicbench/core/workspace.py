@@ -66,4 +66,6 @@ class Workspace:
     @property
     def registry_url(self) -> str:
         """The registry database as an SQLAlchemy URL."""
-        return f"sqlite:///{self.home / 'registry.db'}"
+        path = str(self.home / "registry.db")
+        # In such a URL % begins an escape and ? begins options.
+        return f"sqlite:///{path.replace('%', '%25').replace('?', '%3F')}"

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from civicbench.core.documents import read_text
+from civicbench.core.documents import iterate_lines
 from civicbench.models.rendering import Message
 
 SplitName = Literal["train", "validation", "test"]
@@ -33,5 +33,7 @@ def read_split(snapshot: Path, split: SplitName) -> list[Row]:
     Raises:
         PartAbsentError: The snapshot does not stand there.
     """
-    lines = read_text(snapshot / f"{split}.jsonl").splitlines()
-    return [Row.model_validate_json(line) for line in lines]
+    # Not splitlines: a row's text may hold U+2028 and others that it takes for line ends.
+    return [
+        Row.model_validate_json(line) for _, line in iterate_lines(snapshot / f"{split}.jsonl")
+    ]

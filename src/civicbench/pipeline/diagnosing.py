@@ -114,6 +114,11 @@ def _disk(workspace: Workspace) -> Finding:
     folder = workspace.home
     while not folder.exists():
         folder = folder.parent
+    if not folder.is_dir():
+        return Finding(
+            what="workspace", found=f"{folder} is a file", state="bad",
+            remedy="set CIVICBENCH_HOME to another folder",
+        )  # fmt: skip
     free = shutil.disk_usage(folder).free / _GIGABYTE
     if not os.access(folder, os.W_OK):
         return Finding(

@@ -1,6 +1,6 @@
 """Laying out a project of the user's own."""
 
-import shutil
+import os
 from pathlib import Path
 
 from civicbench.core.content import shipped_content_root
@@ -49,8 +49,8 @@ def lay_out_project(folder: Path) -> list[Path]:
         raise InvalidInputError(
             "is not an empty folder, and nothing in it is overwritten", where=str(folder)
         )
-    partial = folder.with_name(f"{folder.name}.partial")
-    remove_folder(partial)
+    place = folder.resolve()
+    partial = place.with_name(f".{place.name}.{os.getpid()}.partial")
     texts = {
         target: _renamed(target, read_text(shipped_content_root() / source))
         for source, target in _TEXTS.items()
@@ -61,9 +61,10 @@ def lay_out_project(folder: Path) -> list[Path]:
         for target, text in texts.items():
             write_text_whole(partial / target, text)
         with disk_errors_explained(str(folder)):
-            if folder.exists():
-                folder.rmdir()
-            shutil.move(partial, folder)
+            # An empty folder that stands keeps its place: someone may be working in it.
+            place.mkdir(exist_ok=True)
+            for path in sorted(partial.iterdir()):
+                path.rename(place / path.name)
     finally:
         remove_folder(partial)
     return [folder / target for target in texts]

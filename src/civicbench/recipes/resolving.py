@@ -48,9 +48,10 @@ def with_method(mapping: dict[str, Any]) -> dict[str, Any]:
     validation says what is missing.
     """
     training = mapping.get("training")
-    if not isinstance(training, dict) or training.get("use") not in list_content(_METHOD_KIND):
+    use = training.get("use") if isinstance(training, dict) else None
+    if not isinstance(use, str) or use not in list_content(_METHOD_KIND):
         return mapping
-    settings = load_method(training["use"]).settings.model_dump(mode="json")
+    settings = load_method(use).settings.model_dump(mode="json")
     return {**mapping, "training": {**settings, **training}}
 
 

@@ -1,5 +1,6 @@
 """Experiment trackers (`configs/trackers/*.yaml`): offline unless a key is set."""
 
+import logging
 import os
 from pathlib import Path
 from typing import Literal, Protocol
@@ -70,6 +71,8 @@ class WandbTracker:
     ) -> None:
         import wandb
 
+        # It would warn on every offline run that it has no address to show.
+        logging.getLogger("wandb").setLevel(logging.ERROR)
         folder.mkdir(parents=True, exist_ok=True)
         self._run = wandb.init(
             project=settings.project,

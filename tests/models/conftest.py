@@ -1,0 +1,31 @@
+from pathlib import Path
+
+import pytest
+from tests.models.factory import prepare_tiny
+
+from civicbench.core.workspace import Workspace
+from civicbench.models.prepare import PreparedModel
+from civicbench.models.rendering import ChatRenderer, load_renderer
+
+
+@pytest.fixture(autouse=True)
+def _own_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CIVICBENCH_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("CIVICBENCH_OFFLINE", "1")
+    monkeypatch.delenv("CIVICBENCH_MIRROR", raising=False)
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    return Workspace(tmp_path / "home")
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> PreparedModel:
+    """The tiny random model, made ready once."""
+    return prepare_tiny(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="session")
+def renderer(tiny: PreparedModel) -> ChatRenderer:
+    return load_renderer(tiny)
