@@ -8,7 +8,12 @@ import pytest
 import torch
 from tests.models.factory import QUIET, copy_folder, edit_json, folder_entry, prepare_tiny
 
-from civicbench.core.errors import CivicbenchError, IntegrityError, InvalidInputError, PartAbsentError
+from civicbench.core.errors import (
+    CivicbenchError,
+    IntegrityError,
+    InvalidInputError,
+    PartAbsentError,
+)
 from civicbench.core.workspace import Workspace
 from civicbench.models.loading import load_base
 from civicbench.models.prepare import PreparedModel, folder_digest, prepare_model, verify_prepared
@@ -138,9 +143,7 @@ def test_a_folder_whose_digest_is_not_the_pinned_one_is_refused(
         prepare(own, workspace, digest=pinned)
 
 
-def test_an_unpinned_folder_that_changed_is_another_model(
-    own: Path, workspace: Workspace
-) -> None:
+def test_an_unpinned_folder_that_changed_is_another_model(own: Path, workspace: Workspace) -> None:
     before = prepare(own, workspace).record
     edit_json(own / "config.json", rms_norm_eps=1e-3)
     after = prepare(own, workspace).record

@@ -153,9 +153,7 @@ def test_an_index_without_the_package_is_told_with_pips_own_words(
 
 
 @pytest.mark.parametrize("content", [b"GGUF and more", b"GGUF and mora"])
-def test_the_gguf_inside_a_wheel_is_checked_too(
-    good: Path, tmp_path: Path, content: bytes
-) -> None:
+def test_the_gguf_inside_a_wheel_is_checked_too(good: Path, tmp_path: Path, content: bytes) -> None:
     (tmp_path / "out").mkdir()
     inner = tmp_path / "inner"
     inner.write_bytes(content)

@@ -33,9 +33,7 @@ def start(home: Path, *arguments: str, cwd: Path = ROOT) -> "subprocess.Popen[st
     )
 
 
-def run(
-    home: Path, *arguments: str, cwd: Path = ROOT
-) -> "subprocess.CompletedProcess[str]":
+def run(home: Path, *arguments: str, cwd: Path = ROOT) -> "subprocess.CompletedProcess[str]":
     """Run a command to its end."""
     process = start(home, *arguments, cwd=cwd)
     out, err = process.communicate(timeout=300)

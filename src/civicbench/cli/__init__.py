@@ -46,7 +46,9 @@ def _silence_closed_outputs() -> bool:
     return found
 
 
-@click.group(cls=_Application, epilog=_EPILOGUE, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=_Application, epilog=_EPILOGUE, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.version_option(__version__, prog_name="civicbench")
 @click.option("--offline", is_flag=True, help="Fetch nothing; fail where something is missing.")
 def application(offline: bool) -> None:

@@ -9,14 +9,23 @@ import click
 @click.argument("model")
 @click.option("--system", help="A system turn to begin with.")
 @click.option(
-    "--max-new-tokens", type=click.IntRange(min=1), default=256, show_default=True,
+    "--max-new-tokens",
+    type=click.IntRange(min=1),
+    default=256,
+    show_default=True,
     help="Longest answer in tokens.",
 )
 @click.option(
     "--temperature", type=click.FloatRange(min=0.0), default=0.0, show_default=True,
     help="0 always takes the likeliest token.",
 )  # fmt: skip
-@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Seed of sampled answers.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**32 - 1),
+    default=0,
+    show_default=True,
+    help="Seed of sampled answers.",
+)
 def chat(
     model: str, system: str | None, max_new_tokens: int, temperature: float, seed: int
 ) -> None:

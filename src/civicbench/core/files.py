@@ -5,6 +5,7 @@ import errno
 import json
 import os
 import shutil
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -88,7 +89,7 @@ def write_bytes_whole(path: Path, content: bytes) -> None:
         DiskFullError: No space; the temporary file is removed.
         PartAbsentError: No right to write there.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.partial")
     with disk_errors_explained(str(path)):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:

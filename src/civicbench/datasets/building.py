@@ -8,7 +8,7 @@ from typing import Any
 
 from civicbench.core.content import find_content, list_content
 from civicbench.core.digests import digest_file, digest_json, digest_text
-from civicbench.core.documents import iterate_json_lines, read_text, read_yaml_mapping
+from civicbench.core.documents import iterate_lines, parse_json_object, read_text, read_yaml_mapping
 from civicbench.core.errors import InvalidInputError
 from civicbench.core.files import write_text_whole
 from civicbench.core.progress import Reporter
@@ -163,8 +163,13 @@ def _read_rows(dataset: Dataset) -> tuple[list[Row], list[SourceFact]]:
     for source in dataset.settings.sources:
         path = dataset.source_path(source)
         before = len(rows)
-        for number, fields in iterate_json_lines(path):
+        for number, line in iterate_lines(path):
             place = f"{source.file}:{number}"
+            try:
+                fields = parse_json_object(line, where=place)
+            except InvalidInputError as error:
+                mistakes.append(f"{place}: {error.problem}, got {error.got}")
+                continue
             problem = _problem(dataset.settings, fields)
             if problem is None:
                 name = str(fields[dataset.settings.identifier])

@@ -34,6 +34,4 @@ def read_split(snapshot: Path, split: SplitName) -> list[Row]:
         PartAbsentError: The snapshot does not stand there.
     """
     # Not splitlines: a row's text may hold U+2028 and others that it takes for line ends.
-    return [
-        Row.model_validate_json(line) for _, line in iterate_lines(snapshot / f"{split}.jsonl")
-    ]
+    return [Row.model_validate_json(line) for _, line in iterate_lines(snapshot / f"{split}.jsonl")]

@@ -78,17 +78,23 @@ class Conversation:
         sample = self._sampling.temperature > 0
         prompt = torch.tensor([ids], device=self._model.device)
 
+        failed: list[Exception] = []
+
         def generate() -> None:
-            self._model.generate(
-                input_ids=prompt,
-                attention_mask=torch.ones_like(prompt),
-                max_new_tokens=self._sampling.max_new_tokens,
-                do_sample=sample,
-                temperature=self._sampling.temperature if sample else None,
-                eos_token_id=self._renderer.end_of_turn_id,
-                pad_token_id=self._renderer.tokenizer.pad_token_id,
-                streamer=streamer,
-            )
+            try:
+                self._model.generate(
+                    input_ids=prompt,
+                    attention_mask=torch.ones_like(prompt),
+                    max_new_tokens=self._sampling.max_new_tokens,
+                    do_sample=sample,
+                    temperature=self._sampling.temperature if sample else None,
+                    eos_token_id=self._renderer.end_of_turn_id,
+                    pad_token_id=self._renderer.tokenizer.pad_token_id,
+                    streamer=streamer,
+                )
+            except Exception as error:  # raised below: the reader must not wait for ever
+                failed.append(error)
+                streamer.end()
 
         worker = Thread(target=generate, daemon=True)
         worker.start()
@@ -97,4 +103,6 @@ class Conversation:
             pieces.append(piece)
             yield piece
         worker.join()
+        if failed:
+            raise failed[0]
         self._messages = [*messages, Message(role="assistant", content="".join(pieces))]

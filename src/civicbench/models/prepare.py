@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from civicbench.core.content import project_root
 from civicbench.core.digests import digest_file, digest_listing, digest_text
 from civicbench.core.documents import read_text
-from civicbench.core.errors import IntegrityError, InvalidInputError, PartAbsentError
+from civicbench.core.errors import IntegrityError, InvalidInputError
 from civicbench.core.files import write_text_whole
 from civicbench.core.progress import Reporter
 from civicbench.core.stages import Stage, find_finished, run_stage

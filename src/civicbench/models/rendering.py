@@ -25,7 +25,7 @@ _SINGLE_SEAM = re.compile(f"(?<!{_SEAM}){_SEAM}(?!{_SEAM})")
 class Message(BaseModel):
     """One turn of a conversation."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     role: Literal["system", "user", "assistant"]
     """Who speaks."""
@@ -105,9 +105,7 @@ class ChatRenderer:
         """Return the token ids of a rendered text; nothing is added before or after."""
         ids: list[int] = []
         for piece in _SINGLE_SEAM.split(text):
-            ids += self.tokenizer.encode(
-                piece.replace(_SEAM * 2, _SEAM), add_special_tokens=False
-            )
+            ids += self.tokenizer.encode(piece.replace(_SEAM * 2, _SEAM), add_special_tokens=False)
         return ids
 
     def render_plain(self, text: str) -> str:

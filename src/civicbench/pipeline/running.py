@@ -19,15 +19,15 @@ from civicbench.registry.gate_files import gate_digest
 from civicbench.registry.gates import GateVerdict, judge
 from civicbench.registry.registry import Registry
 from civicbench.registry.versions import VersionSummary
+from civicbench.training.inputs import TrainingInputs
 from civicbench.training.record import TrainingRecord
 from civicbench.training.running import (
-    ADAPTER_FOLDER,
-    TrainingInputs,
     read_training_measurements,
     read_training_record,
     train,
     training_stage,
 )
+from civicbench.training.saving import ADAPTER_FOLDER
 from civicbench.training.tracking import Tracker, WandbTracker
 
 EVIDENCE_FORMAT_VERSION = 1

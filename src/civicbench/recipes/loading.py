@@ -1,5 +1,6 @@
 """Loading a recipe: resolved, validated once, and frozen with all of its parts."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,8 @@ from civicbench.registry.gate_files import load_gate
 from civicbench.registry.gates import Gate
 from civicbench.training.settings import TrainingSettings
 from civicbench.training.tracking import TrackerSettings, load_tracker_settings
+
+_SETTING_MISSING = re.compile(r"training\.(?!use:)\w+: missing$")
 
 
 @dataclass(frozen=True)
@@ -93,8 +96,12 @@ def load_recipe(reference: str, *, overrides: Sequence[str] = ()) -> Recipe:
         PartAbsentError: There is no such file.
     """
     path = recipe_path(reference)
-    mapping = with_method(resolve_mapping(path, overrides=overrides))
+    resolved = resolve_mapping(path, overrides=overrides)
+    mapping = with_method(resolved)
     settings, mistakes = check_settings(RecipeSettings, mapping)
+    if mapping is resolved:
+        # Without its method every setting is missing: the method alone is the mistake.
+        mistakes = tuple(mistake for mistake in mistakes if not _SETTING_MISSING.match(mistake))
     mistakes = (*mistakes, *_unknown_names(mapping))
     if settings is None or mistakes:
         raise InvalidInputError(list_mistakes(mistakes), where=str(path))

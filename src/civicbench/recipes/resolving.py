@@ -52,7 +52,7 @@ def with_method(mapping: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(use, str) or use not in list_content(_METHOD_KIND):
         return mapping
     settings = load_method(use).settings.model_dump(mode="json")
-    return {**mapping, "training": {**settings, **training}}
+    return {**mapping, "training": {**settings, **mapping["training"]}}
 
 
 def _extended(path: Path, *, chain: tuple[Path, ...]) -> dict[str, Any]:

@@ -40,7 +40,7 @@ def render_schemas() -> dict[str, str]:
 
 
 def _as_written(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return the recipe's schema as people write it: parts may come from `extends` or the method."""
+    """Return the recipe's schema as written: parts may come from `extends` or the method."""
     extends = {"type": "string", "description": "Another recipe, whose settings this one changes."}
     training = schema["$defs"]["RecipeTraining"]
     return {

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from civicbench.core.digests import digest_files
 from civicbench.core.documents import read_text
+from civicbench.core.errors import InvalidInputError
 from civicbench.core.files import write_json_whole
 from civicbench.core.progress import Reporter
 
@@ -44,5 +45,8 @@ def _is_whole(checkpoint: Path) -> bool:
     mark = checkpoint / _MARK
     if not mark.is_file():
         return False
-    expected = json.loads(read_text(mark))
+    try:
+        expected = json.loads(read_text(mark))
+    except (ValueError, InvalidInputError):
+        return False
     return bool(digest_files(checkpoint, exclude={_MARK}) == expected)

@@ -24,7 +24,7 @@ class TrainingRecord(_Fact):
     method: str
     """Name of the training method (`training/*.yaml`)."""
     settings: dict[str, str | int | float | bool | list[str] | None]
-    """The resolved training settings."""
+    """The resolved training settings, but for how often checkpoints are kept."""
     seed: int
     """Seed of weights, order and dropout."""
     rows: int

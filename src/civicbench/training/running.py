@@ -1,67 +1,40 @@
 """A training run, as a resumable stage."""
 
-import json
 import shutil
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from civicbench.core.digests import digest_files, digest_listing
 from civicbench.core.documents import read_text
-from civicbench.core.environment import (
-    code_version,
-    package_versions,
-    peak_memory_bytes,
-    processor_name,
-)
 from civicbench.core.errors import InvalidInputError
-from civicbench.core.files import write_json_whole, write_text_whole
 from civicbench.core.progress import Reporter
+from civicbench.core.settings import suggest
 from civicbench.core.stages import Stage
 from civicbench.core.workspace import Workspace
-from civicbench.models.loading import PROVENANCE_NAME, choose_device, load_base
+from civicbench.models.loading import choose_device, load_base
 from civicbench.models.prepare import PreparedModel
-from civicbench.models.rendering import ChatRenderer
 from civicbench.training.checkpoints import latest_whole, step_of
 from civicbench.training.examples import Example
-from civicbench.training.record import CurvePoint, TrainingMeasurements, TrainingRecord
+from civicbench.training.inputs import TrainingInputs
+from civicbench.training.record import TrainingMeasurements, TrainingRecord
+from civicbench.training.saving import (
+    CADENCE_SETTINGS,
+    MEASUREMENTS_NAME,
+    RECORD_NAME,
+    measure_run,
+    save_run,
+)
 from civicbench.training.settings import TrainingSettings
 from civicbench.training.tracking import Tracker
 
 if TYPE_CHECKING:
     from peft import PeftModel
+    from transformers import PreTrainedModel
 
     from civicbench.training.trainer import CompletionTrainer, ProgressCallback
 
 CODE_VERSION = 1
-RECORD_NAME = "training.json"
-MEASUREMENTS_NAME = "measurements.json"
-ADAPTER_FOLDER = "adapter"
 _CHECKPOINTS = "checkpoints"
-_ADAPTER_CONFIGURATION = "adapter_config.json"
-
-
-@dataclass(frozen=True)
-class TrainingInputs:
-    """What a run reads.
-
-    Attributes:
-        prepared: The base model.
-        renderer: Its renderer.
-        train: Training examples.
-        held_out: Examples for the held-out loss; may be empty.
-        snapshot_digest: Digest of the dataset snapshot.
-        spread: Whether the base's layers are spread over several GPUs.
-    """
-
-    prepared: PreparedModel
-    renderer: ChatRenderer
-    train: Sequence[Example]
-    held_out: Sequence[Example]
-    snapshot_digest: str
-    spread: bool = False
 
 
 def training_stage(
@@ -76,9 +49,7 @@ def training_stage(
         kind="train",
         name=f"training {settings.method} on {prepared.entry.name}",
         folder=workspace.runs,
-        settings=settings.model_dump(
-            mode="json", exclude={"checkpoint_every_steps", "checkpoints_kept"}
-        ),
+        settings=settings.model_dump(mode="json", exclude=set(CADENCE_SETTINGS)),
         inputs={
             "weights": prepared.record.weights_digest,
             "tokenizer": prepared.record.tokenizer_digest,
@@ -124,23 +95,26 @@ def train(
     resume = latest_whole(checkpoints, reporter=reporter)
     model = _adapted_model(settings, inputs.prepared, spread=inputs.spread)
     opened = trackers()
-    steps = _steps(settings, rows=len(inputs.train))
+    per_epoch, steps = _steps(settings, rows=len(inputs.train))
     with reporter.track("training", total=steps, unit="steps") as advance:
         tokens = sum(example.length for example in inputs.train)
         callback = ProgressCallback(
             folder,
             advance=advance,
             tokens_per_step=tokens * settings.epochs / steps,
+            held_out_every_steps=per_epoch if inputs.held_out else None,
             trackers=opened,
         )
         trainer = _trainer(settings, inputs, model, callback, checkpoints=checkpoints)
         if resume is not None:
             reporter.say(f"  going on from step {step_of(resume)} of {steps}")
-        trainer.train(resume_from_checkpoint=str(resume) if resume else None)
-    for tracker in opened:
-        tracker.finish()
-    _save(settings, inputs, trainer, folder=folder)
-    _measure(inputs, trainer, callback, resume=resume, folder=folder)
+        try:
+            trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+        finally:
+            for tracker in opened:
+                tracker.finish()
+    save_run(settings, inputs, trainer, folder=folder)
+    measure_run(trainer, callback, resume=resume, folder=folder)
     shutil.rmtree(checkpoints)
 
 
@@ -154,11 +128,11 @@ def read_training_measurements(folder: Path) -> TrainingMeasurements:
     return TrainingMeasurements.model_validate_json(read_text(folder / MEASUREMENTS_NAME))
 
 
-def _steps(settings: TrainingSettings, *, rows: int) -> int:
-    """Return the number of optimiser steps, as transformers' trainer counts them."""
+def _steps(settings: TrainingSettings, *, rows: int) -> tuple[int, int]:
+    """Return the optimiser steps of an epoch and of the run, as transformers counts them."""
     batches = -(-rows // settings.batch_size_rows)
     per_epoch = max(-(-batches // settings.gradient_accumulation_steps), 1)
-    return max(-(-int(per_epoch * settings.epochs * 1_000_000) // 1_000_000), 1)
+    return per_epoch, max(-(-int(per_epoch * settings.epochs * 1_000_000) // 1_000_000), 1)
 
 
 def _adapted_model(
@@ -176,6 +150,7 @@ def _adapted_model(
     targets: str | list[str] = (
         "all-linear" if settings.target_modules == "all-linear" else list(settings.target_modules)
     )
+    _refuse_unknown_layers(settings, base)
     set_seed(settings.seed)
     configuration = LoraConfig(
         r=settings.rank,
@@ -184,14 +159,23 @@ def _adapted_model(
         target_modules=targets,
         task_type="CAUSAL_LM",
     )
-    try:
-        return get_peft_model(base, configuration)
-    except ValueError as error:
+    return get_peft_model(base, configuration)
+
+
+def _refuse_unknown_layers(settings: TrainingSettings, base: "PreTrainedModel") -> None:
+    """Refuse names of layers that the model lacks: PEFT passes over them while others match."""
+    if settings.target_modules == "all-linear":
+        return
+    known = {name.rpartition(".")[2] for name, _ in base.named_modules() if name}
+    unknown = sorted(set(settings.target_modules) - known)
+    if unknown:
+        near = [n for n in (suggest(name, known) for name in unknown) if n is not None]
         raise InvalidInputError(
             "the target modules match no layer of the model",
             where="training.target_modules",
-            got=str(error),
-        ) from None
+            got=", ".join(unknown),
+            remedy=f"did you mean {', '.join(near)}?" if near else None,
+        )
 
 
 def _trainer(
@@ -202,13 +186,13 @@ def _trainer(
     *,
     checkpoints: Path,
 ) -> "CompletionTrainer":
-    from datasets import Dataset
     from transformers.trainer_callback import PrinterCallback
     from transformers.trainer_callback import ProgressCallback as TransformersProgress
     from trl import SFTConfig
 
     from civicbench.training.ordering import LengthGroupedOrder
     from civicbench.training.trainer import CompletionTrainer
+    from datasets import Dataset
 
     def dataset(examples: Sequence[Example]) -> Dataset:
         return Dataset.from_list([{"input_ids": e.input_ids, "labels": e.labels} for e in examples])
@@ -241,7 +225,7 @@ def _trainer(
         logging_strategy="steps",
         logging_steps=1,
         logging_nan_inf_filter=False,
-        eval_strategy="epoch" if inputs.held_out else "no",
+        eval_strategy="no",  # ProgressCallback asks for it
         save_strategy="steps",
         save_steps=settings.checkpoint_every_steps,
         save_total_limit=settings.checkpoints_kept,
@@ -255,6 +239,7 @@ def _trainer(
             batch_size_rows=settings.batch_size_rows,
             seed=settings.seed,
         ),
+        held_out_row_tokens=_mean_trained_tokens(inputs.held_out),
         model=model,
         args=configuration,
         train_dataset=dataset(inputs.train),
@@ -267,76 +252,6 @@ def _trainer(
     return trainer
 
 
-def _save(
-    settings: TrainingSettings, inputs: TrainingInputs, trainer: Any, *, folder: Path
-) -> None:
-    adapter = folder / ADAPTER_FOLDER
-    record = inputs.prepared.record
-    # PEFT would write this machine's path of the base into the adapter.
-    trainer.model.peft_config["default"].base_model_name_or_path = record.name
-    trainer.model.save_pretrained(
-        str(adapter), safe_serialization=True, save_embedding_layers=False
-    )
-    (adapter / "README.md").unlink(missing_ok=True)
-    # PEFT keeps the layers' names in a set, whose order changes from process to process.
-    configuration = json.loads(read_text(adapter / _ADAPTER_CONFIGURATION))
-    configuration["target_modules"] = sorted(configuration["target_modules"])
-    write_json_whole(adapter / _ADAPTER_CONFIGURATION, configuration)
-    provenance = {
-        "base": record.name,
-        "base_weights_digest": record.weights_digest,
-        "tokenizer_digest": record.tokenizer_digest,
-        "template_digest": record.template_digest,
-        "snapshot_digest": inputs.snapshot_digest,
-        "settings": settings.model_dump(mode="json"),
-        "packages": package_versions(),
-        "code_version": code_version(),
-    }
-    write_json_whole(adapter / PROVENANCE_NAME, provenance)
-    history = trainer.state.log_history
-    training = TrainingRecord(
-        method=settings.method,
-        settings=settings.model_dump(mode="json"),
-        seed=settings.seed,
-        rows=len(inputs.train),
-        epochs=settings.epochs,
-        steps=trainer.state.global_step,
-        prompt_tokens=sum(len(e.rendered.prompt_ids) for e in inputs.train),
-        trained_tokens=sum(len(e.rendered.completion_ids) for e in inputs.train),
-        trainable_parameters=sum(p.numel() for p in trainer.model.parameters() if p.requires_grad),
-        curve=tuple(
-            CurvePoint(step=e["step"], loss=e["loss"], learning_rate=e["learning_rate"])
-            for e in history
-            if "loss" in e
-        ),
-        held_out_curve=tuple(
-            CurvePoint(step=e["step"], loss=e["eval_loss"]) for e in history if "eval_loss" in e
-        ),
-        adapter_digest=digest_listing(digest_files(adapter)),
-        base_weights_digest=record.weights_digest,
-        snapshot_digest=inputs.snapshot_digest,
-        template_digest=record.template_digest,
-        packages=package_versions(),
-        code_version=code_version(),
-    )
-    write_text_whole(folder / RECORD_NAME, training.model_dump_json(indent=2) + "\n")
-
-
-def _measure(
-    inputs: TrainingInputs,
-    trainer: Any,
-    callback: "ProgressCallback",
-    *,
-    resume: Path | None,
-    folder: Path,
-) -> None:
-    wall_time_s = time.monotonic() - callback.started
-    steps = trainer.state.global_step - callback.first_step
-    measurements = TrainingMeasurements(
-        machine=processor_name(),
-        wall_time_s=round(wall_time_s, 3),
-        tokens_per_second=round(steps * callback.tokens_per_step / wall_time_s, 1),
-        peak_memory_bytes=peak_memory_bytes(),
-        resumed_from_step=step_of(resume) if resume else None,
-    )
-    write_text_whole(folder / MEASUREMENTS_NAME, measurements.model_dump_json(indent=2) + "\n")
+def _mean_trained_tokens(examples: Sequence[Example]) -> float:
+    trained = sum(len(example.rendered.completion_ids) for example in examples)
+    return trained / max(len(examples), 1)

@@ -28,11 +28,15 @@ class CompletionTrainer(SFTTrainer):  # type: ignore[misc]
 
     Args:
         order: Deals the rows.
+        held_out_row_tokens: Mean number of trained tokens of a held-out row.
         arguments: Everything that TRL's trainer takes, by name.
     """
 
-    def __init__(self, *, order: LengthGroupedOrder, **arguments: Any) -> None:
+    def __init__(
+        self, *, order: LengthGroupedOrder, held_out_row_tokens: float, **arguments: Any
+    ) -> None:
         self._order = order
+        self._held_out_row_tokens = held_out_row_tokens
         super().__init__(**arguments)
 
     def _get_train_sampler(self, train_dataset: Any = None) -> LengthGroupedOrder:
@@ -43,7 +47,7 @@ class CompletionTrainer(SFTTrainer):  # type: ignore[misc]
         model: Any,
         inputs: dict[str, torch.Tensor],
         return_outputs: bool = False,
-        num_items_in_batch: torch.Tensor | int | None = None,
+        num_items_in_batch: torch.Tensor | float | None = None,
     ) -> torch.Tensor:
         """Return the mean cross-entropy over the tokens that are trained on.
 
@@ -71,6 +75,24 @@ class CompletionTrainer(SFTTrainer):  # type: ignore[misc]
         count = trained.sum() if num_items_in_batch is None else num_items_in_batch
         return total / count
 
+    def prediction_step(
+        self,
+        model: Any,
+        inputs: dict[str, torch.Tensor],
+        prediction_loss_only: bool,
+        ignore_keys: list[str] | None = None,
+    ) -> tuple[torch.Tensor, None, None]:
+        """Return a held-out batch's loss, such that their mean over rows is the mean over tokens.
+
+        The trainer weights batches by their rows, which would count the tokens of short answers
+        for more.
+        """
+        inputs = self._prepare_inputs(inputs)
+        tokens = len(inputs["input_ids"]) * self._held_out_row_tokens
+        with torch.no_grad(), self.compute_loss_context_manager():
+            loss = self.compute_loss(model, inputs, num_items_in_batch=tokens)
+        return loss.detach(), None, None
+
     def training_step(self, *arguments: Any, **named: Any) -> torch.Tensor:
         """Take one forward and backward pass, and stop at the first loss that is not finite.
 
@@ -89,7 +111,15 @@ class CompletionTrainer(SFTTrainer):  # type: ignore[misc]
 
 
 class ProgressCallback(TrainerCallback):  # type: ignore[misc]
-    """Writes metrics as they come, marks whole checkpoints and moves the progress bar."""
+    """Writes metrics as they come, marks whole checkpoints and moves the progress bar.
+
+    Args:
+        folder: Where the metrics file goes.
+        advance: Moves the progress bar.
+        tokens_per_step: Mean number of tokens of an optimiser step.
+        held_out_every_steps: Optimiser steps between two held-out losses; None for none.
+        trackers: Are told of metrics too.
+    """
 
     def __init__(
         self,
@@ -97,11 +127,13 @@ class ProgressCallback(TrainerCallback):  # type: ignore[misc]
         *,
         advance: Advance,
         tokens_per_step: float,
+        held_out_every_steps: int | None,
         trackers: Sequence["Tracker"],
     ) -> None:
         self._metrics = folder / METRICS_NAME
         self._advance = advance
         self.tokens_per_step = tokens_per_step
+        self._held_out_every = held_out_every_steps
         self._trackers = trackers
         self.started = time.monotonic()
         self.first_step = 0
@@ -113,9 +145,33 @@ class ProgressCallback(TrainerCallback):  # type: ignore[misc]
         self._advance(state.global_step)
         self._write(state.log_history)
 
+    def on_pre_optimizer_step(
+        self, args: Any, state: Any, control: Any, *, model: torch.nn.Module, **_: Any
+    ) -> None:
+        """Stop before a gradient that is not finite reaches the weights: its loss may look sound.
+
+        Raises:
+            WorkFailedError: A gradient is NaN or infinite.
+        """
+        for name, weight in model.named_parameters():
+            if weight.grad is not None and not torch.isfinite(weight.grad).all():
+                raise WorkFailedError(
+                    "a gradient is not finite, so training stopped before it spoilt the adapter",
+                    where=f"step {state.global_step + 1}",
+                    got=name,
+                    remedy="lower training.learning_rate, or look for odd rows in the dataset",
+                )
+
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Move the progress bar."""
+        """Move the progress bar; at an epoch's last step, ask for the held-out loss.
+
+        Transformers itself would take it after that step's checkpoint was saved: a run that went
+        on from there would lack the loss, and the random numbers that taking it drew.
+        """
         self._advance(1)
+        every = self._held_out_every
+        if every and (state.global_step % every == 0 or state.global_step == state.max_steps):
+            control.should_evaluate = True
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float], **_: Any) -> None:
         """Add a line to the metrics file, and tell trackers."""
@@ -128,8 +184,8 @@ class ProgressCallback(TrainerCallback):  # type: ignore[misc]
         mark_whole(Path(args.output_dir) / f"checkpoint-{state.global_step}")
 
     def _write(self, history: Sequence[dict[str, float]]) -> None:
-        lines = [json.dumps({"step": e["step"], **curve_values(e)}) for e in history]
-        self._metrics.write_text("".join(line + "\n" for line in lines))
+        points = [{"step": e["step"], **values} for e in history if (values := curve_values(e))]
+        self._metrics.write_text("".join(json.dumps(point) + "\n" for point in points))
 
 
 def curve_values(entry: dict[str, float]) -> dict[str, float]:
