@@ -28,7 +28,8 @@ def main() -> None:
 
     from civicbench.pipeline.inputs import prepare_inputs
     from civicbench.recipes.loading import load_recipe
-    from civicbench.training.running import TrainingInputs, build_trainer
+    from civicbench.training.inputs import TrainingInputs
+    from civicbench.training.running import build_adapted_model, build_trainer
 
     inputs = prepare_inputs(
         load_recipe("enquiry-triage", overrides=["trackers=[]"]),
@@ -43,7 +44,14 @@ def main() -> None:
         snapshot_digest=inputs.snapshot_record.digest,
     )
     with tempfile.TemporaryDirectory() as folder:
-        trainer = build_trainer(inputs.recipe.training, training, checkpoints=Path(folder))
+        settings = inputs.recipe.training
+        trainer = build_trainer(
+            settings,
+            training,
+            build_adapted_model(settings, inputs.prepared, spread=False),
+            checkpoints=Path(folder),
+            callbacks=[],
+        )
         batch = next(iter(trainer.get_train_dataloader()))
         tokens = int(batch["attention_mask"].sum())
         items = (batch["labels"] != -100).sum()

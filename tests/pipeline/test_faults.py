@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from tests.pipeline.runner import run, run_smoke, start
 
 pytestmark = pytest.mark.slow

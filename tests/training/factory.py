@@ -9,8 +9,8 @@ from tests.models.factory import QUIET
 from civicbench.models.prepare import PreparedModel
 from civicbench.models.rendering import ChatRenderer, Message
 from civicbench.training.examples import Example, render_examples
-from civicbench.training.methods import load_method
 from civicbench.training.inputs import TrainingInputs
+from civicbench.training.methods import load_method
 from civicbench.training.running import train
 from civicbench.training.settings import TrainingSettings
 from civicbench.training.tracking import Tracker

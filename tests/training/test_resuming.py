@@ -22,7 +22,7 @@ SETTINGS = make_settings(dropout=0.2, gradient_accumulation_steps=2, epochs=3, b
 STEPS = 12
 
 
-class Stopped(RuntimeError):
+class StoppedError(RuntimeError):
     """Stands for a kill."""
 
 
@@ -53,7 +53,7 @@ def stop_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
     def stopping(self: Any, args: Any, state: Any, control: Any, **named: Any) -> None:
         on_step_end(self, args, state, control, **named)
         if state.global_step == step:
-            raise Stopped
+            raise StoppedError
 
     monkeypatch.setattr(ProgressCallback, "on_step_end", stopping)
 
@@ -68,7 +68,7 @@ def interrupted_run(
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         stop_at(step, patch)
-        with pytest.raises(Stopped):
+        with pytest.raises(StoppedError):
             run(SETTINGS, inputs, folder)
     assert not (folder / "training.json").exists()
     if damage is not None:
@@ -138,12 +138,12 @@ def test_a_kill_while_a_checkpoint_is_written_goes_on_from_the_one_before(
     def killed(checkpoint: Path) -> None:
         if checkpoint.name == "checkpoint-8":
             (checkpoint / "optimizer.pt").unlink()
-            raise Stopped
+            raise StoppedError
         mark_whole(checkpoint)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(trainer_module, "mark_whole", killed)
-        with pytest.raises(Stopped):
+        with pytest.raises(StoppedError):
             run(SETTINGS, with_held_out, tmp_path)
     run(SETTINGS, with_held_out, tmp_path)
     assert read_training_measurements(tmp_path).resumed_from_step == 6

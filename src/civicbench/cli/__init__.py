@@ -69,7 +69,8 @@ def main() -> None:
     keep_hub_offline()
     # The libraries' own chatter hides what Civicbench says; their errors still come through.
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    logging.getLogger("lm_eval").setLevel(logging.ERROR)
+    for library in ("lm_eval", "bitsandbytes"):
+        logging.getLogger(library).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", category=FutureWarning)
     try:
         application.main(standalone_mode=False)

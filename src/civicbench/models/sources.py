@@ -18,7 +18,7 @@ from civicbench.core.workspace import Workspace
 from civicbench.models.settings import HubSource, WheelSource
 
 _ERROR_LINES = 3
-PACKAGE_INDEX_FOLDER = "pypi.org/packages"
+PACKAGE_INDEX_FOLDER = "wheels"
 
 
 def mirror_folders() -> list[Path]:

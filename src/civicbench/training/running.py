@@ -29,9 +29,9 @@ from civicbench.training.tracking import Tracker
 
 if TYPE_CHECKING:
     from peft import PeftModel
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedModel, TrainerCallback
 
-    from civicbench.training.trainer import CompletionTrainer, ProgressCallback
+    from civicbench.training.trainer import CompletionTrainer
 
 CODE_VERSION = 1
 _CHECKPOINTS = "checkpoints"
@@ -93,7 +93,7 @@ def train(
         )
     checkpoints = folder / _CHECKPOINTS
     resume = latest_whole(checkpoints, reporter=reporter)
-    model = _adapted_model(settings, inputs.prepared, spread=inputs.spread)
+    model = build_adapted_model(settings, inputs.prepared, spread=inputs.spread)
     opened = trackers()
     per_epoch, steps = _steps(settings, rows=len(inputs.train))
     with reporter.track("training", total=steps, unit="steps") as advance:
@@ -105,7 +105,9 @@ def train(
             held_out_every_steps=per_epoch if inputs.held_out else None,
             trackers=opened,
         )
-        trainer = _trainer(settings, inputs, model, callback, checkpoints=checkpoints)
+        trainer = build_trainer(
+            settings, inputs, model, checkpoints=checkpoints, callbacks=[callback]
+        )
         if resume is not None:
             reporter.say(f"  going on from step {step_of(resume)} of {steps}")
         try:
@@ -135,9 +137,14 @@ def _steps(settings: TrainingSettings, *, rows: int) -> tuple[int, int]:
     return per_epoch, max(-(-int(per_epoch * settings.epochs * 1_000_000) // 1_000_000), 1)
 
 
-def _adapted_model(
+def build_adapted_model(
     settings: TrainingSettings, prepared: PreparedModel, *, spread: bool
 ) -> "PeftModel":
+    """Return the loaded base with a fresh adapter on it, its weights seeded.
+
+    Raises:
+        InvalidInputError: The target modules match no layer.
+    """
     from peft import LoraConfig, get_peft_model
     from transformers import set_seed
 
@@ -178,21 +185,30 @@ def _refuse_unknown_layers(settings: TrainingSettings, base: "PreTrainedModel") 
         )
 
 
-def _trainer(
+def build_trainer(
     settings: TrainingSettings,
     inputs: TrainingInputs,
     model: "PeftModel",
-    callback: "ProgressCallback",
     *,
     checkpoints: Path,
+    callbacks: "Sequence[TrainerCallback]",
 ) -> "CompletionTrainer":
+    """Return TRL's trainer, every argument passed by name.
+
+    Args:
+        settings: The training settings.
+        inputs: The examples.
+        model: The base with its adapter.
+        checkpoints: Where checkpoints go.
+        callbacks: Told of steps, logs and saves.
+    """
+    from datasets import Dataset
     from transformers.trainer_callback import PrinterCallback
     from transformers.trainer_callback import ProgressCallback as TransformersProgress
     from trl import SFTConfig
 
     from civicbench.training.ordering import LengthGroupedOrder
     from civicbench.training.trainer import CompletionTrainer
-    from datasets import Dataset
 
     def dataset(examples: Sequence[Example]) -> Dataset:
         return Dataset.from_list([{"input_ids": e.input_ids, "labels": e.labels} for e in examples])
@@ -245,7 +261,7 @@ def _trainer(
         train_dataset=dataset(inputs.train),
         eval_dataset=dataset(inputs.held_out) if inputs.held_out else None,
         processing_class=inputs.renderer.tokenizer,
-        callbacks=[callback],
+        callbacks=list(callbacks),
     )
     trainer.remove_callback(PrinterCallback)
     trainer.remove_callback(TransformersProgress)
