@@ -8,16 +8,9 @@ from civicbench.models.prepare import PreparedModel
 from civicbench.models.rendering import ChatRenderer, load_renderer
 
 
-@pytest.fixture(autouse=True)
-def _own_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CIVICBENCH_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("CIVICBENCH_OFFLINE", "1")
-    monkeypatch.delenv("CIVICBENCH_MIRROR", raising=False)
-
-
 @pytest.fixture
-def workspace(tmp_path: Path) -> Workspace:
-    return Workspace(tmp_path / "home")
+def workspace(home: Path) -> Workspace:
+    return Workspace(home)
 
 
 @pytest.fixture(scope="session")

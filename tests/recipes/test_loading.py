@@ -27,7 +27,7 @@ def child(name: str, **changes: object) -> str:
     [
         ({"purpos": "x"}, "purpos: unknown key; did you mean purpose?"),
         ({"training": {"epochz": 1}}, "training.epochz: unknown key; did you mean epochs?"),
-        ({"hardware": {"device": 1}}, "hardware.device: unknown key; did you mean devices?"),
+        ({"hardware": {"devices": 1, "memory_gb": 8, "device": 1}}, "did you mean devices?"),
         ({"training": {"epochs": "many"}}, "training.epochs: input should be a valid number"),
         ({"training": {"epochs": 0}}, "training.epochs: input should be greater than 0; got 0"),
         ({"training": {"rank": 4.5}}, "training.rank: input should be a valid integer"),
@@ -37,7 +37,7 @@ def child(name: str, **changes: object) -> str:
         ({"evaluation": "smoke"}, "evaluation: input should be a valid tuple; got 'smoke'"),
         ({"evaluation": []}, "evaluation: tuple should have at least 1 item"),
         ({"evaluation": ["smoke", "smoke"]}, "evaluation: named twice: smoke"),
-        ({"evaluation": [{"a": 1}]}, "evaluation.0: input should be a valid string"),
+        ({"evaluation": ["smoke", {"a": 1}]}, "evaluation.1: input should be a valid string"),
         ({"model": None}, "model: input should be a valid string; got None"),
         ({"hardware": {"devices": 1}}, "hardware.memory_gb: missing"),
         (

@@ -11,13 +11,6 @@ from civicbench.models.rendering import ChatRenderer, load_renderer
 from civicbench.training.inputs import TrainingInputs
 
 
-@pytest.fixture(autouse=True)
-def _own_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CIVICBENCH_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("CIVICBENCH_OFFLINE", "1")
-    monkeypatch.delenv("WANDB_API_KEY", raising=False)
-
-
 @pytest.fixture(scope="session", autouse=True)
 def _one_core() -> Iterator[None]:
     """Tiny matrices are slower on two threads than on one."""
