@@ -12,13 +12,14 @@ from civicbench.core.workspace import Workspace
 from civicbench.models.catalogue import load_model_entry
 from civicbench.models.prepare import PreparedModel, prepare_model
 from civicbench.models.settings import FolderSource, ModelEntry, RandomSource, WheelSource
+from civicbench.models.sources import PACKAGE_INDEX_FOLDER
 
 keep_hub_offline()
 
 QUIET = Reporter(live=False)
 GGUF = "package/tiny.gguf"
 WHEEL = "tiny_model-1.0-py3-none-any.whl"
-INDEX_FOLDER = Path("pypi.org") / "packages"
+INDEX_FOLDER = Path(PACKAGE_INDEX_FOLDER)
 
 # Written for these tests in the manner of Llama 3's: begins with a control token, trims what is
 # said, puts a date into the system turn, which it always has.

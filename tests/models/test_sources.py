@@ -73,7 +73,7 @@ def test_a_download_that_differs_is_refused_and_nothing_of_it_is_kept(
     assert everything_under(workspace.home) == []
 
 
-def test_a_good_download_is_kept_under_its_host_and_asked_for_once(
+def test_a_good_download_is_kept_and_asked_for_once(
     good: Path, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = wheel_source(good)

@@ -32,9 +32,7 @@ def peft_parameters(shape: Architecture, *, rank: int) -> int:
     return sum(w.numel() for w in model.parameters() if w.requires_grad)
 
 
-@pytest.mark.parametrize(
-    "name", ["tiny-random", "smollm2-135m-instruct", "llama-3.2-1b-instruct"]
-)
+@pytest.mark.parametrize("name", ["tiny-random", "smollm2-135m-instruct", "llama-3.2-1b-instruct"])
 @pytest.mark.parametrize("rank", [4, 16])
 def test_adapter_weights_are_counted_as_peft_makes_them(name: str, rank: int) -> None:
     shape = load_model_entry(name).architecture

@@ -143,7 +143,14 @@ def test_no_machine_path_stands_in_any_file_of_the_adapter(
     assert names == {"adapter_config.json", WEIGHTS, "provenance.json"}
     for path in (finished / "adapter").iterdir():
         content = path.read_bytes()
-        for place in (finished, finished.parent, tiny.folder, tiny.folder.parent, ROOT, Path.home()):
+        for place in (
+            finished,
+            finished.parent,
+            tiny.folder,
+            tiny.folder.parent,
+            ROOT,
+            Path.home(),
+        ):
             assert f"{place}/".encode() not in content
             assert f'"{place}"'.encode() not in content
     configuration = json.loads((finished / "adapter" / "adapter_config.json").read_text())
@@ -162,9 +169,7 @@ def test_an_adapter_is_not_put_onto_another_base(finished: Path, tmp_path: Path)
     other = prepare_tiny(tmp_path, seed=1)
     base = load_base(other, precision="float32")
     with pytest.raises(InvalidInputError, match="trained on another base model"):
-        load_adapter(
-            base, finished / "adapter", base_weights_digest=other.record.weights_digest
-        )
+        load_adapter(base, finished / "adapter", base_weights_digest=other.record.weights_digest)
 
 
 def test_a_folder_without_an_adapter_in_safetensors_form_is_refused(

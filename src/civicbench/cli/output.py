@@ -1,10 +1,15 @@
 """Printing: tables for people, JSON for programs."""
 
+import io
 import json
+import shutil
+import sys
 from collections.abc import Sequence
 from typing import Any
 
 import click
+
+_LOG_COLUMNS = 140
 
 
 def print_json(value: Any) -> None:
@@ -24,6 +29,9 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
-    console = Console()
     # A log has no width of its own: 80 columns would fold every line.
-    Console(width=None if console.is_terminal else 140).print(table)
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _LOG_COLUMNS
+    # Written in one piece, so that a reader who has gone is met in one place.
+    text = io.StringIO()
+    Console(file=text, width=width).print(table)
+    click.echo(text.getvalue(), nl=False)

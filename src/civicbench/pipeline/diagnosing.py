@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import sys
 from pathlib import Path
 from typing import Literal
@@ -166,7 +165,7 @@ def _network() -> Finding:
     key = "set: runs are sent" if os.environ.get("WANDB_API_KEY") else "not set: runs stay here"
     return Finding(
         what="network",
-        found=f"host {socket.gethostname()}; W&B key {key}",
+        found=f"W&B key {key}",
         state="note",
         remedy="--offline or CIVICBENCH_OFFLINE=1 fetches nothing",
     )

@@ -22,6 +22,9 @@ from civicbench.recipes.loading import Recipe
 from civicbench.training.examples import Example, render_examples
 from civicbench.training.tracking import check_tracker
 
+_GIGABYTE = 1e9
+_NAMED_SHARE = 0.95
+
 
 @dataclass(frozen=True)
 class RunInputs:
@@ -111,12 +114,17 @@ def check_parts(recipe: Recipe) -> None:
     if wanted is not None:
         import torch
 
-        here = torch.cuda.device_count()
-        if here < wanted.devices:
+        here = [
+            torch.cuda.get_device_properties(place).total_memory / _GIGABYTE
+            for place in range(torch.cuda.device_count())
+        ]
+        # Makers count a little less than they name: an "80 GB" card shows 79 to 85.
+        fitting = [memory for memory in here if memory >= wanted.memory_gb * _NAMED_SHARE]
+        if len(fitting) < wanted.devices:
             raise PartAbsentError(
-                f"the recipe is meant for {wanted.devices} GPUs with {wanted.memory_gb:g} GB each",
+                f"the recipe is meant for GPUs with {wanted.memory_gb:g} GB, {wanted.devices} of them",
                 where=f"recipe {recipe.settings.name}: hardware",
-                got=f"{here} GPUs here",
+                got=", ".join(f"{memory:.0f} GB" for memory in here) or "no GPU here",
                 remedy="run it where they are, or see `civicbench plan` for what it would need",
             )
 

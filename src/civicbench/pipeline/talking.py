@@ -47,8 +47,15 @@ def open_conversation(
             )
             with tempfile.TemporaryDirectory() as folder:
                 laid_out = registry.lay_out(reference, folder=Path(folder) / "version")
+                trained = evidence.training.settings
+                # As it was trained: a base that needed 4 bits then needs them now.
+                base = load_base(
+                    prepared,
+                    precision="bfloat16" if trained["precision"] == "bfloat16" else "float32",
+                    quantise_4bit=trained["method"] == "qlora",
+                )
                 model = load_adapter(
-                    load_base(prepared, precision="float32"),
+                    base,
                     laid_out / "adapter",
                     base_weights_digest=prepared.record.weights_digest,
                 )
