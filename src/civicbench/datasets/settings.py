@@ -7,11 +7,14 @@ from pydantic import Field, model_validator
 from civicbench.core.settings import Settings
 from civicbench.datasets.formatting import placeholders
 
+# No part begins with a dot, so that a path never leaves the folder.
+_PATH = r"^[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*\.jsonl$"
+
 
 class FileSource(Settings):
     """A JSON-lines file in the dataset's own folder."""
 
-    file: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*\.jsonl$")]
+    file: Annotated[str, Field(pattern=_PATH)]
     """Path within the dataset's folder."""
     licence: str
     """SPDX identifier of the rows' licence."""

@@ -122,7 +122,7 @@ def check_parts(recipe: Recipe) -> None:
         fitting = [memory for memory in here if memory >= wanted.memory_gb * _NAMED_SHARE]
         if len(fitting) < wanted.devices:
             raise PartAbsentError(
-                f"the recipe is meant for GPUs with {wanted.memory_gb:g} GB, {wanted.devices} of them",
+                f"the recipe needs GPUs with {wanted.memory_gb:g} GB each: {wanted.devices}",
                 where=f"recipe {recipe.settings.name}: hardware",
                 got=", ".join(f"{memory:.0f} GB" for memory in here) or "no GPU here",
                 remedy="run it where they are, or see `civicbench plan` for what it would need",

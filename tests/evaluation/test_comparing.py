@@ -1,0 +1,114 @@
+"""Two models on the same items."""
+
+import pytest
+
+from civicbench.core.errors import IntegrityError
+from civicbench.evaluation.comparing import compare_results
+from civicbench.evaluation.metrics import suite_metrics
+from civicbench.evaluation.records import ItemRecord
+from civicbench.evaluation.results import Comparison, SuiteResult
+from civicbench.evaluation.settings import ChoiceTask, FileItems, SuiteSettings
+
+ITEMS = 60
+
+
+def suite(better: str = "higher") -> SuiteSettings:
+    return SuiteSettings(
+        name="own",
+        title="Own",
+        kind="domain",
+        measures="m",
+        does_not_measure="d",
+        licence="CC0-1.0",
+        items=FileItems(file="items.jsonl"),
+        cluster="topic",
+        slices=("nation",),
+        tasks=(
+            ChoiceTask(type="choice", name="pick", title="Pick", macro_f1=True, better=better),  # type: ignore[arg-type]
+        ),
+    )
+
+
+def records(right: list[int]) -> list[ItemRecord]:
+    """Return records of sixty items of two choices, of which the named ones are right."""
+    return [
+        ItemRecord(
+            task="pick",
+            id=f"item-{n}",
+            cluster=f"c{n // 2}",
+            slices={"nation": "Wales" if n % 3 else "England"},
+            prompt=f"prompt {n}",
+            prompt_digest=str(n),
+            expected="ab"[n % 2],
+            answer="ab"[n % 2] if n in right else "ba"[n % 2],
+            expected_position=n % 2,
+            answer_position=n % 2 if n in right else 1 - n % 2,
+            log_likelihoods=(0.0, 0.0),
+            values={"accuracy": float(n in right)},
+            flags=(),
+        )
+        for n in range(ITEMS)
+    ]
+
+
+def result(settings: SuiteSettings, items: list[ItemRecord], *, digest: str = "d") -> SuiteResult:
+    return SuiteResult(
+        suite="own",
+        title="Own",
+        kind="domain",
+        model="base",
+        items_digest=digest,
+        prompts_digest="p",
+        weights_digest="w",
+        adapter_digest=None,
+        template_digest="t",
+        metrics=suite_metrics(settings, items, seed=1),
+        flags={},
+        packages={},
+        seed=1,
+    )
+
+
+def compare(first: list[int], second: list[int], better: str = "higher") -> Comparison:
+    settings = suite(better)
+    one, other = records(first), records(second)
+    return compare_results(result(settings, one), one, result(settings, other), other)[0]
+
+
+def test_a_model_compared_with_itself_differs_by_nothing() -> None:
+    found = compare(list(range(20)), list(range(20)))
+    assert (found.difference.value, found.difference.low, found.difference.high) == (0, 0, 0)
+    assert found.p_value == 1.0
+    assert found.verdict == "not distinguishable"
+    assert not found.flips
+
+
+def test_a_clear_gain_is_better_and_says_which_items_flipped() -> None:
+    found = compare(list(range(10)), [*range(1, 10), *range(20, 50)])
+    assert (found.gained, found.lost) == (30, 1)
+    assert found.difference.value == pytest.approx(29 / ITEMS)
+    assert found.verdict == "better"
+    assert found.flips[0].item == "item-0"
+    assert not found.flips[0].gained
+    assert all(flip.gained for flip in found.flips[1:])
+    assert compare([*range(1, 10), *range(20, 50)], list(range(10))).verdict == "worse"
+
+
+def test_near_one_half_is_better_where_one_half_is_the_ideal() -> None:
+    assert compare(list(range(55)), list(range(30)), "half").verdict == "better"
+    assert compare(list(range(30)), list(range(5)), "half").verdict == "worse"
+
+
+def test_results_of_other_items_are_not_compared() -> None:
+    items = records([1])
+    settings = suite()
+    with pytest.raises(IntegrityError, match="different items"):
+        compare_results(result(settings, items), items, result(settings, items, digest="e"), items)
+
+
+def test_slices_stand_side_by_side_and_add_up() -> None:
+    found = compare(list(range(20)), list(range(40)))
+    assert [entry.value for entry in found.slices] == ["England", "Wales"]
+    assert sum(entry.base.items for entry in found.slices) == ITEMS
+    right = sum(entry.tuned.value * entry.tuned.items for entry in found.slices)
+    assert right == pytest.approx(40)
