@@ -5,8 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from civicbench import __version__
+
 ROOT = Path(__file__).resolve().parents[1]
-CONTENT = ("recipes", "datasets", "training", "evaluation", "configs")
+CONTENT = ("recipes", "datasets", "training", "evaluation", "configs", "slurm")
 LONGEST_FILE_LINES = 320
 
 
@@ -44,3 +46,8 @@ def test_nothing_is_left_unfinished() -> None:
 def test_no_pickle_no_eval_no_remote_code() -> None:
     forbidden = re.compile(r"^\s*import pickle|[^.\w]eval\(|trust_remote_code=True", re.MULTILINE)
     assert not [path for path in sources() if forbidden.search(path.read_text())]
+
+
+def test_the_changelog_names_the_release() -> None:
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert __version__ in changelog or "Unreleased" in changelog

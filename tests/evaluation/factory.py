@@ -9,7 +9,6 @@ from tests.models.factory import QUIET
 from transformers import PreTrainedModel
 
 from civicbench.evaluation.items import Item, read_file_items
-from civicbench.evaluation.records import ItemRecord
 from civicbench.evaluation.results import SuiteResult
 from civicbench.evaluation.scorer import SharedPrefixLM
 from civicbench.evaluation.scoring import Subject, read_result, score
@@ -125,26 +124,3 @@ def score_suite(
         language_model=lambda: language_model(model, renderer),
     )
     return read_result(folder)
-
-
-def make_record(
-    number: int, *, right: bool, task: str = "picked", expected: int | None = None
-) -> ItemRecord:
-    """Return a choice item's record that is right or wrong."""
-    position = number % 3 if expected is None else expected
-    answered = position if right else (position + 1) % 3
-    return ItemRecord(
-        task=task,
-        id=f"item-{number}",
-        cluster=f"thing-{number // 2}",
-        slices={"size": "large" if number % 5 else "small"},
-        prompt=f"What colour is thing {number}?",
-        prompt_digest="0" * 64,
-        expected=COLOURS[position],
-        answer=COLOURS[answered],
-        expected_position=position,
-        answer_position=answered,
-        log_likelihoods=(-1.0, -2.0, -3.0),
-        values={"accuracy": float(right)},
-        flags=(),
-    )

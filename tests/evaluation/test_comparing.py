@@ -112,3 +112,55 @@ def test_slices_stand_side_by_side_and_add_up() -> None:
     assert sum(entry.base.items for entry in found.slices) == ITEMS
     right = sum(entry.tuned.value * entry.tuned.items for entry in found.slices)
     assert right == pytest.approx(40)
+
+
+def test_where_lower_is_better_a_fall_is_better() -> None:
+    assert compare(list(range(50)), list(range(10)), "lower").verdict == "better"
+    assert compare(list(range(10)), list(range(50)), "lower").verdict == "worse"
+
+
+def test_the_same_distance_from_one_half_is_no_difference() -> None:
+    found = compare(list(range(45)), list(range(45, ITEMS)), "half")
+    assert found.difference.value == pytest.approx(0)
+    assert found.verdict == "not distinguishable"
+
+
+def test_macro_f1_is_compared_by_pairs_too() -> None:
+    settings = suite()
+    one, other = records(list(range(20))), records(list(range(50)))
+    found = compare_results(result(settings, one), one, result(settings, other), other)[1]
+    assert found.metric == "macro-F1"
+    assert found.p_value is None
+    assert found.difference.value == pytest.approx(found.tuned.value - found.base.value)
+    assert found.difference.low <= found.difference.value <= found.difference.high
+    assert found.verdict == "better"
+
+
+def test_results_that_were_not_measured_alike_are_not_compared() -> None:
+    items = records([1])
+    settings = suite()
+    for other in (
+        settings.model_copy(update={"slices": ()}),
+        settings.model_copy(
+            update={"tasks": (settings.tasks[0].model_copy(update={"macro_f1": False}),)}
+        ),
+    ):
+        with pytest.raises(IntegrityError, match="same metrics and slices"):
+            compare_results(result(settings, items), items, result(other, items), items)
+
+
+def test_a_record_that_is_missing_on_one_side_is_noticed() -> None:
+    items = records([1])
+    settings = suite()
+    whole = result(settings, items)
+    for one, other in ((items, items[1:]), (items[1:], items)):
+        with pytest.raises(IntegrityError, match="do not hold the same items"):
+            compare_results(whole, one, whole, other)
+
+
+def test_the_order_of_records_does_not_matter() -> None:
+    settings = suite()
+    one, other = records(list(range(20))), records(list(range(10, 40)))
+    straight = compare_results(result(settings, one), one, result(settings, other), other)
+    turned = compare_results(result(settings, one), one, result(settings, other), other[::-1])
+    assert straight == turned

@@ -129,3 +129,97 @@ def test_any_text_can_be_read(text: str) -> None:
     for name, value in read_lines(text).items():
         assert isinstance(name, str)
         assert isinstance(value, str)
+
+
+NAMES = st.text(st.characters(exclude_characters=":\n\r", exclude_categories=["Cs"]), min_size=1)
+LINES = st.dictionaries(
+    NAMES.map(str.strip).filter(bool),
+    st.text(st.characters(exclude_characters="\n", exclude_categories=["Cs"])).map(str.strip),
+    min_size=1,
+    max_size=4,
+)
+
+
+@given(lines=LINES)
+def test_an_answer_written_as_asked_is_read_back_exactly(lines: dict[str, str]) -> None:
+    text = "\n".join(f"{name}: {value}" for name, value in lines.items())
+    assert read_lines(text) == lines
+    assert tuple(read_lines(text)) == tuple(lines)
+    assert read_lines(f"\n{text}\n\n") == lines
+
+
+@given(lines=LINES, extra=st.text(st.characters(exclude_characters=":\n"), min_size=1))
+def test_a_line_more_or_one_twice_is_never_well_formed(lines: dict[str, str], extra: str) -> None:
+    text = "\n".join(f"{name}: {value}" for name, value in lines.items())
+    if extra.strip():
+        assert tuple(read_lines(f"{text}\n{extra}")) != tuple(lines)
+    assert tuple(read_lines(f"{text}\n{text}")) != tuple(lines)
+
+
+@given(
+    scores=st.lists(st.floats(-1e4, -1e-3), min_size=2, max_size=9, unique=True),
+    data=st.data(),
+)
+def test_the_choice_does_not_depend_on_the_order_of_choices(
+    scores: list[float], data: st.DataObject
+) -> None:
+    choices = [f"choice {n}" for n in range(len(scores))]
+    order = data.draw(st.permutations(range(len(scores))))
+    picked = choices[choose(scores, choices, per_byte=False)]
+    moved = [choices[n] for n in order]
+    assert moved[choose([scores[n] for n in order], moved, per_byte=False)] == picked
+
+
+WRITTEN = {
+    "type": "fields",
+    "name": "write",
+    "title": "Write",
+    "lines": ["Topic"],
+    "fields": {"Topic": "topic"},
+    "max_new_tokens": 8,
+}
+
+
+def test_a_written_task_refuses_items_without_what_must_be_right(tmp_path: Path) -> None:
+    task = {**WRITTEN, "fields": {"Topic": "colour"}}
+    for change in ({}, {"colour": None}):
+        path = write(tmp_path / "items.jsonl", {**GOOD, **change})
+        with pytest.raises(InvalidInputError, match="the field 'colour' is missing"):
+            ask(path, suite(tasks=[task]))
+
+
+def test_a_right_line_that_is_not_among_the_lines_is_refused() -> None:
+    with pytest.raises(InvalidInputError, match="fields names lines that lines does not: Colour"):
+        suite(tasks=[{**WRITTEN, "fields": {"Colour": "topic"}}])
+
+
+def test_a_slice_field_that_an_item_lacks_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match="a: the slice field 'nation' is missing"):
+        ask(write(tmp_path / "items.jsonl", GOOD), suite(slices=["nation"]))
+
+
+def test_half_a_character_is_refused_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "items.jsonl"
+    path.write_text(json.dumps(GOOD) + "\n" + json.dumps({**GOOD, "choices": ["x", "\ud83d"]}))
+    with pytest.raises(InvalidInputError, match="is not valid JSON") as caught:
+        ask(path)
+    assert caught.value.where == f"{path}:2"
+    whole = write(tmp_path / "whole.jsonl", {**GOOD, "choices": ["x", "\U0001f600"]})
+    assert "\\ud83d" in whole.read_text()
+    ask(whole)
+
+
+def test_a_line_that_is_not_json_is_refused_with_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "items.jsonl"
+    for bad in ("{", "[]", "NULL", '{"n": NaN}'):
+        path.write_text(json.dumps(GOOD) + "\n\n" + bad + "\n")
+        with pytest.raises(InvalidInputError) as caught:
+            ask(path)
+        assert caught.value.where == f"{path}:3"
+
+
+def test_nul_right_to_left_and_template_code_are_kept_as_they_are(tmp_path: Path) -> None:
+    odd = "\x00 \u202eabc\u202c {{ messages }} <b>&amp;</b> <|im_end|>"
+    path = write(tmp_path / "items.jsonl", {**GOOD, "prompt": odd})
+    (item,) = read_file_items(path, system=None)
+    assert item.messages[-1].content == odd

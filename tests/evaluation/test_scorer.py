@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 import torch
@@ -82,9 +83,9 @@ SHAPES: dict[str, tuple[Sequence[int], Sequence[int], int]] = {
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("seed", [0, 1])
 def test_log_likelihoods_are_those_of_hflm(
-    shape: str, seed: int, renderer: ChatRenderer, tmp_path: pytest.TempPathFactory
+    shape: str, seed: int, renderer: ChatRenderer, tmp_path: Path
 ) -> None:
-    model = sharp_model(prepare_tiny(tmp_path, seed=seed))  # type: ignore[arg-type]
+    model = sharp_model(prepare_tiny(tmp_path, seed=seed))
     prompts, choices, shared = SHAPES[shape]
     requests = questions(model, seed=seed, prompts=prompts, choices=choices, shared=shared)
     ours = language_model(model, renderer)._loglikelihood_tokens(requests)
@@ -174,9 +175,9 @@ def test_an_empty_choice_is_refused(scorer: SharedPrefixLM, renderer: ChatRender
 
 
 def test_a_model_whose_numbers_are_broken_is_refused_not_scored(
-    tiny: object, renderer: ChatRenderer, tmp_path: pytest.TempPathFactory
+    renderer: ChatRenderer, tmp_path: Path
 ) -> None:
-    broken = sharp_model(prepare_tiny(tmp_path))  # type: ignore[arg-type]
+    broken = sharp_model(prepare_tiny(tmp_path))
     broken.model.norm.weight.data[0] = torch.nan
     request = Instance("loglikelihood", {}, (prompt_of(renderer, "a"), "b"), 0)
     with pytest.raises(WorkFailedError, match="not a finite number"):
@@ -200,9 +201,9 @@ def generations(renderer: ChatRenderer) -> list[Instance]:
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_written_answers_are_those_of_hflm(
-    seed: int, renderer: ChatRenderer, tmp_path: pytest.TempPathFactory
+    seed: int, renderer: ChatRenderer, tmp_path: Path
 ) -> None:
-    model = sharp_model(prepare_tiny(tmp_path, seed=seed))  # type: ignore[arg-type]
+    model = sharp_model(prepare_tiny(tmp_path, seed=seed))
     requests = generations(renderer)
     ours = language_model(model, renderer).generate_until(requests)
     theirs = reference(model, renderer).generate_until(requests, disable_tqdm=True)

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import binom
+from scipy.stats import bootstrap as scipy_bootstrap
 from sklearn.metrics import f1_score
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.proportion import proportion_confint
@@ -97,6 +99,46 @@ def test_a_verdict_needs_an_interval_without_zero(
 ) -> None:
     difference = Estimate(value=(low + high) / 2, low=low, high=high, items=10, method="test")
     assert judge_difference(difference, better=better) == verdict  # type: ignore[arg-type]
+
+
+@given(pairs=st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=40))
+def test_mcnemar_is_the_binomial_test_of_scipy(pairs: list[tuple[bool, bool]]) -> None:
+    first, second = [float(a) for a, _ in pairs], [float(b) for _, b in pairs]
+    gained = sum(b > a for a, b in pairs)
+    changed = sum(a != b for a, b in pairs)
+    cumulative = binom.cdf(min(gained, changed - gained), changed, 0.5)
+    assert mcnemar_exact(first, second) == pytest.approx(min(1.0, 2 * cumulative))
+    assert mcnemar_exact(first, second) == mcnemar_exact(second, first)
+
+
+def test_the_interval_of_a_mean_is_near_that_of_theory_and_of_scipy() -> None:
+    values = np.random.default_rng(4).normal(size=400)
+    low, high = bootstrap_mean(list(values), clusters=[str(i) for i in range(400)], seed=2)
+    half = 1.959964 * values.std() / np.sqrt(400)
+    assert low == pytest.approx(values.mean() - half, abs=0.1 * half)
+    assert high == pytest.approx(values.mean() + half, abs=0.1 * half)
+    theirs = scipy_bootstrap(
+        (values,), np.mean, method="percentile", n_resamples=5000, rng=np.random.default_rng(3)
+    ).confidence_interval
+    assert (low, high) == pytest.approx((theirs.low, theirs.high), abs=0.1 * half)
+
+
+def test_the_interval_over_clusters_has_the_width_of_the_clustered_standard_error() -> None:
+    """Against the spread of cluster means, which are independent of each other."""
+    generator = np.random.default_rng(5)
+    means = generator.normal(size=120)
+    values = np.repeat(means, 5) + generator.normal(size=600) * 0.1
+    clusters = [str(i // 5) for i in range(600)]
+    low, high = bootstrap_mean(list(values), clusters=clusters, seed=1)
+    expected = 2 * 1.959964 * values.reshape(120, 5).mean(1).std() / np.sqrt(120)
+    assert high - low == pytest.approx(expected, rel=0.1)
+
+
+def test_another_seed_draws_other_samples() -> None:
+    values = list(np.random.default_rng(6).normal(size=20))
+    clusters = [str(i) for i in range(20)]
+    drawn = {bootstrap_mean(values, clusters=clusters, seed=s, resamples=200) for s in (1, 1, 2)}
+    assert len(drawn) == 2
 
 
 @pytest.mark.slow

@@ -24,7 +24,7 @@ from civicbench.training.trainer import CompletionTrainer, ProgressCallback
 
 def build(settings: TrainingSettings, inputs: TrainingInputs, folder: Path) -> CompletionTrainer:
     """Return a trainer whose adapter changes something from the start."""
-    model = running._adapted_model(settings, inputs.prepared, spread=False)
+    model = running.build_adapted_model(settings, inputs.prepared, spread=False)
     generator = torch.Generator().manual_seed(0)
     for name, weight in model.named_parameters():
         if "lora_B" in name:
@@ -36,7 +36,9 @@ def build(settings: TrainingSettings, inputs: TrainingInputs, folder: Path) -> C
         held_out_every_steps=None,
         trackers=(),
     )
-    return running._trainer(settings, inputs, model, callback, checkpoints=folder / "checkpoints")
+    return running.build_trainer(
+        settings, inputs, model, checkpoints=folder / "checkpoints", callbacks=[callback]
+    )
 
 
 def batch_of(trainer: CompletionTrainer) -> dict[str, torch.Tensor]:
@@ -174,7 +176,7 @@ def test_a_gradient_that_is_not_finite_stops_before_the_optimisers_step(
     inputs: TrainingInputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A sound loss with a broken gradient would spoil the adapter at the very last step."""
-    adapted = running._adapted_model
+    adapted = running.build_adapted_model
 
     def spoilt(*arguments: Any, **named: Any) -> Any:
         model = adapted(*arguments, **named)
@@ -182,7 +184,7 @@ def test_a_gradient_that_is_not_finite_stops_before_the_optimisers_step(
         weight.register_hook(lambda gradient: gradient * math.inf)
         return model
 
-    monkeypatch.setattr(running, "_adapted_model", spoilt)
+    monkeypatch.setattr(running, "build_adapted_model", spoilt)
     taken = no_optimiser_step(monkeypatch)
     with pytest.raises(WorkFailedError, match="gradient is not finite"):
         run(make_settings(), inputs, tmp_path)

@@ -155,10 +155,16 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         double = next(key for key in keys if keys.count(key) > 1)
         raise ValueError(f"the key {double!r} stands twice")
     for key, entry in pairs:
-        for part in (key, entry):
-            if isinstance(part, str) and any("\ud800" <= c <= "\udfff" for c in part):
-                raise ValueError(f"{key!r} holds half of a surrogate pair")
+        if _has_half(key) or _has_half(entry):
+            raise ValueError(f"{key!r} holds half of a surrogate pair")
     return value
+
+
+def _has_half(entry: Any) -> bool:
+    """Return whether a text, or one inside a list, is not Unicode; objects were looked at."""
+    if isinstance(entry, list):
+        return any(_has_half(part) for part in entry)
+    return isinstance(entry, str) and any("\ud800" <= c <= "\udfff" for c in entry)
 
 
 def _no_constant(name: str) -> None:

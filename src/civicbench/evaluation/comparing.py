@@ -39,7 +39,7 @@ def compare_results(
         tuned_items: Its item records.
 
     Raises:
-        IntegrityError: The two were not asked the same items.
+        IntegrityError: The two were not asked the same items, or not measured alike.
     """
     if (base.suite, base.items_digest) != (tuned.suite, tuned.items_digest):
         raise IntegrityError(
@@ -47,7 +47,15 @@ def compare_results(
             where=f"{base.suite} and {tuned.suite}",
             got=f"{base.items_digest[:12]} and {tuned.items_digest[:12]}",
         )
+    if _measured(base) != _measured(tuned):
+        raise IntegrityError(
+            "the two results do not have the same metrics and slices",
+            where=base.suite,
+            remedy="the suite was changed in between: evaluate both models again",
+        )
     second = {(item.task, item.id): item for item in tuned_items}
+    if {(item.task, item.id) for item in base_items} != second.keys():
+        raise IntegrityError("the two results do not hold the same items", where=base.suite)
     pairs = [(item, second[item.task, item.id]) for item in base_items]
     metrics = {(m.task, m.metric): m for m in tuned.metrics}
     return tuple(
@@ -55,6 +63,14 @@ def compare_results(
                  [pair for pair in pairs if pair[0].task == metric.task])
         for metric in base.metrics
     )  # fmt: skip
+
+
+def _measured(result: SuiteResult) -> set[tuple[str, ...]]:
+    """Return what a result measures: task, metric, direction and slices."""
+    return {
+        (m.task, m.metric, m.better, *(f"{s.field}={s.value}" for s in m.slices))
+        for m in result.metrics
+    }
 
 
 def _compare(

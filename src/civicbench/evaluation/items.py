@@ -109,7 +109,7 @@ def questions_of(task: Task, items: Sequence[Item], *, suite: SuiteSettings) -> 
                 (
                     f"the field {f!r} is missing"
                     for f in task.fields.values()
-                    if f not in item.fields
+                    if item.fields.get(f) is None
                 ),
                 None,
             )

@@ -5,13 +5,14 @@ prompt, and whatever beginnings the choices share, is computed once instead of o
 The output head is applied only where a token is scored, and log-softmax is taken in float32.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from lm_eval.api.model import TemplateLM
 
-from civicbench.core.errors import InvalidInputError
+from civicbench.core.errors import InvalidInputError, WorkFailedError
 from civicbench.core.progress import Advance, Reporter
 from civicbench.evaluation.trees import TokenTree, mask_and_positions
 from civicbench.models.rendering import ChatRenderer
@@ -161,7 +162,14 @@ class SharedPrefixLM(TemplateLM):  # type: ignore[misc]
         start = 0
         for continuation in tree.continuations:
             end = start + len(continuation)
-            results.append((float(scored[start:end].sum()), bool(greedy[start:end].all())))
+            total = float(scored[start:end].sum())
+            if not math.isfinite(total):
+                raise WorkFailedError(
+                    "the log-likelihood of a choice is not a finite number",
+                    got=str(total),
+                    remedy="the model's weights may be spoilt, or its precision too low",
+                )
+            results.append((total, bool(greedy[start:end].all())))
             start = end
         return results
 

@@ -71,6 +71,13 @@ class GenerationTask(Settings):
     headline: bool = True
     """Whether it stands in the short table."""
 
+    @model_validator(mode="after")
+    def _right_lines_are_lines(self) -> "GenerationTask":
+        strange = sorted(set(self.fields) - set(self.lines))
+        if strange:
+            raise ValueError(f"fields names lines that lines does not: {', '.join(strange)}")
+        return self
+
 
 Task = Annotated[ChoiceTask | GenerationTask, Field(discriminator="type")]
 

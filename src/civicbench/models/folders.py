@@ -1,11 +1,10 @@
 """Checking a folder in Hugging Face layout before anything in it is loaded."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from civicbench.core.digests import digest_files, digest_listing
-from civicbench.core.documents import read_text
+from civicbench.core.documents import parse_json_object, read_text
 from civicbench.core.errors import IntegrityError, InvalidInputError, PartAbsentError
 
 _PICKLES = {".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle"}
@@ -74,17 +73,7 @@ def check_folder(folder: Path, *, where: str) -> str:
 
 
 def _read_object(path: Path, *, where: str) -> dict[str, Any]:
-    try:
-        value = json.loads(read_text(path))
-    except (ValueError, RecursionError) as error:
-        raise InvalidInputError(
-            "is not valid JSON", where=f"{where}: {path}", got=str(error)
-        ) from None
-    if not isinstance(value, dict):
-        raise InvalidInputError(
-            "must be a JSON object", where=f"{where}: {path}", got=type(value).__name__
-        )
-    return value
+    return parse_json_object(read_text(path), where=f"{where}: {path}")
 
 
 def _check_safetensors(path: Path) -> None:
