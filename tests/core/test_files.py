@@ -4,6 +4,7 @@ import os
 import resource
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -86,14 +87,13 @@ def test_readers_and_other_writers_never_see_a_part(tmp_path: Path) -> None:
         for _ in range(20):
             write_bytes_whole(path, content)
 
-    reader = threading.Thread(target=read)
-    writers = [threading.Thread(target=write, args=(content,)) for content in contents]
-    for thread in (reader, *writers):
-        thread.start()
-    for thread in writers:
-        thread.join()
-    done.set()
-    reader.join()
+    with ThreadPoolExecutor() as pool:
+        reader = pool.submit(read)
+        try:
+            list(pool.map(write, contents))  # raises what a writer raised
+        finally:
+            done.set()
+        reader.result()
     assert seen <= set(contents)
     assert list(tmp_path.iterdir()) == [path]
 

@@ -1,8 +1,8 @@
 from collections.abc import Iterator
 
 import pytest
-from tests.evaluation.factory import language_model, sharp_model
-from tests.models.factory import prepare_tiny
+from tests.evaluation.factory import language_model
+from tests.models.factory import prepare_tiny, sharp_model
 from transformers import PreTrainedModel
 
 from civicbench.evaluation.scorer import SharedPrefixLM

@@ -13,7 +13,6 @@ from civicbench.evaluation.results import SuiteResult
 from civicbench.evaluation.scorer import SharedPrefixLM
 from civicbench.evaluation.scoring import Subject, read_result, score
 from civicbench.evaluation.settings import SuiteSettings
-from civicbench.models.loading import load_base
 from civicbench.models.prepare import PreparedModel
 from civicbench.models.rendering import ChatRenderer
 
@@ -77,15 +76,6 @@ def write_lines(path: Path, lines: Sequence[Mapping[str, Any]]) -> Path:
 def make_items(folder: Path, *, count: int = 12) -> list[Item]:
     path = write_lines(folder / "items.jsonl", [make_line(n) for n in range(count)])
     return read_file_items(path, system=None)
-
-
-def sharp_model(prepared: PreparedModel, *, scale: float = 6.0) -> PreTrainedModel:
-    """Return the model with its weights scaled, so that it has strong opinions."""
-    model = load_base(prepared, precision="float32").eval()
-    for name, weight in model.named_parameters():
-        if "norm" not in name:
-            weight.data *= scale
-    return model
 
 
 def language_model(

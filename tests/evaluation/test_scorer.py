@@ -8,8 +8,8 @@ import pytest
 import torch
 from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
-from tests.evaluation.factory import language_model, sharp_model
-from tests.models.factory import prepare_tiny
+from tests.evaluation.factory import language_model
+from tests.models.factory import prepare_tiny, sharp_model
 from transformers import PreTrainedModel
 
 from civicbench.core.errors import InvalidInputError, WorkFailedError

@@ -5,16 +5,16 @@ import shutil
 import zipfile
 from pathlib import Path
 
+from transformers import PreTrainedModel
+
 from civicbench.core.digests import digest_file
-from civicbench.core.environment import keep_hub_offline
 from civicbench.core.progress import Reporter
 from civicbench.core.workspace import Workspace
 from civicbench.models.catalogue import load_model_entry
+from civicbench.models.loading import load_base
 from civicbench.models.prepare import PreparedModel, prepare_model
 from civicbench.models.settings import FolderSource, ModelEntry, RandomSource, WheelSource
 from civicbench.models.sources import PACKAGE_INDEX_FOLDER
-
-keep_hub_offline()
 
 QUIET = Reporter(live=False)
 GGUF = "package/tiny.gguf"
@@ -47,6 +47,15 @@ def tiny_entry(*, seed: int = 0) -> ModelEntry:
 def prepare_tiny(home: Path, *, seed: int = 0) -> PreparedModel:
     """Make the tiny model ready in a workspace."""
     return prepare_model(tiny_entry(seed=seed), workspace=Workspace(home), reporter=QUIET)
+
+
+def sharp_model(prepared: PreparedModel, *, scale: float = 6.0) -> PreTrainedModel:
+    """Return the model with its weights scaled, so that it has strong opinions."""
+    model = load_base(prepared, precision="float32").eval()
+    for name, weight in model.named_parameters():
+        if "norm" not in name:
+            weight.data *= scale
+    return model
 
 
 def folder_entry(path: Path, *, digest: str | None = None) -> ModelEntry:

@@ -4,12 +4,11 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from tests.models.factory import QUIET  # noqa: F401 (sets the offline switches before imports)
+from tests.models.factory import sharp_model
 from transformers import PreTrainedModel
 
 from civicbench.core.errors import InvalidInputError
 from civicbench.models.conversation import Conversation, Sampling
-from civicbench.models.loading import load_base
 from civicbench.models.prepare import PreparedModel
 from civicbench.models.rendering import ChatRenderer, Message
 
@@ -18,7 +17,7 @@ GREEDY = Sampling(max_new_tokens=12, temperature=0.0, seed=1)
 
 @pytest.fixture(scope="session")
 def model(tiny: PreparedModel) -> PreTrainedModel:
-    return load_base(tiny, precision="float32").eval()
+    return sharp_model(tiny)
 
 
 def begin(
@@ -65,6 +64,7 @@ def test_a_later_turn_is_answered_with_the_whole_talk_before_it(
     conversation = begin(model, renderer, system="Be brief.")
     first = "".join(conversation.answer("One"))
     second = "".join(conversation.answer("Two"))
+    assert second != "".join(begin(model, renderer, system="Be brief.").answer("Two"))
     talk = [
         Message(role="system", content="Be brief."),
         Message(role="user", content="One"),

@@ -45,9 +45,9 @@ def test_settings_of_another_method_are_not_inherited(write: WriteRecipe) -> Non
     assert load_recipe("mine").training == own
 
 
-def test_the_method_fills_in_what_a_recipe_does_not_say() -> None:
-    recipe = load_recipe("enquiry-triage")
-    assert recipe.training == load_method("lora").settings
+def test_the_method_fills_in_what_a_recipe_does_not_say(write: WriteRecipe) -> None:
+    write("mine", "extends: smoke\nname: mine\ntraining: {use: lora}\n")
+    assert load_recipe("mine").training == load_method("lora").settings
 
 
 @pytest.mark.parametrize("length", [1, 2, 3])

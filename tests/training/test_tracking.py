@@ -101,6 +101,7 @@ def test_wandb_without_a_key_writes_a_local_run_and_sends_nothing(
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("WANDB_BASE_URL", ear.address)
     monkeypatch.setenv("WANDB_ERROR_REPORTING", "false")
+    monkeypatch.setenv("WANDB_X_SERVICE_WAIT", "300")  # a busy machine starts its service late
     for proxy in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
         monkeypatch.setenv(proxy, ear.address)
     tracker = WandbTracker(

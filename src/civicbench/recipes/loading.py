@@ -28,6 +28,7 @@ from civicbench.recipes.resolving import (
 from civicbench.recipes.settings import RecipeSettings
 from civicbench.registry.gate_files import load_gate
 from civicbench.registry.gates import Gate
+from civicbench.training.methods import load_method
 from civicbench.training.settings import TrainingSettings
 from civicbench.training.tracking import TrackerSettings, load_tracker_settings
 
@@ -177,6 +178,12 @@ def _misfits(recipe: Recipe) -> list[str]:
                 f"evaluation: suite {suite.settings.name} asks rows of dataset {items.dataset}, "
                 f"and this recipe trains on {recipe.settings.dataset}"
             )
+    method = load_method(recipe.settings.training.use).settings.method
+    if recipe.training.method != method:
+        found.append(
+            f"training.method: {recipe.training.method} contradicts training.use: "
+            f"{recipe.settings.training.use}, which is {method}; name another method in use"
+        )
     if recipe.training.max_length_tokens > recipe.model.architecture.context_length_tokens:
         found.append(
             f"training.max_length_tokens: {recipe.training.max_length_tokens} is longer than the "
