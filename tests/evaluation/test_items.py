@@ -223,3 +223,20 @@ def test_nul_right_to_left_and_template_code_are_kept_as_they_are(tmp_path: Path
     path = write(tmp_path / "items.jsonl", {**GOOD, "prompt": odd})
     (item,) = read_file_items(path, system=None)
     assert item.messages[-1].content == odd
+
+
+def test_a_writing_task_may_ask_the_first_item_of_each_cluster_alone(tmp_path: Path) -> None:
+    task = {
+        "type": "fields",
+        "name": "write",
+        "title": "Write",
+        "lines": ["Topic"],
+        "fields": {"Topic": "topic"},
+        "first_of_cluster": True,
+        "max_new_tokens": 8,
+    }
+    settings = suite(tasks=[task])
+    items = [{**GOOD, "id": f"item-{n}", "topic": f"t{n // 3}"} for n in range(6)]
+    read = read_file_items(write(tmp_path / "items.jsonl", *items), system=None)
+    asked = questions_of(settings.tasks[0], read, suite=settings)
+    assert [question.item.id for question in asked] == ["item-0", "item-3"]

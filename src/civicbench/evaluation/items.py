@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from civicbench.core.digests import digest_json
 from civicbench.core.documents import iterate_json_lines
 from civicbench.core.errors import InvalidInputError
-from civicbench.evaluation.settings import ChoiceTask, SuiteSettings, Task
+from civicbench.evaluation.settings import ChoiceTask, GenerationTask, SuiteSettings, Task
 from civicbench.models.rendering import Message
 
 _MISTAKES_SHOWN = 20
@@ -118,6 +118,9 @@ def questions_of(task: Task, items: Sequence[Item], *, suite: SuiteSettings) -> 
             continue
         questions.append(Question(item, choices, answer, str(cluster)))
     _refuse(mistakes, where=where)
+    if isinstance(task, GenerationTask) and task.first_of_cluster:
+        firsts = {question.cluster: question for question in reversed(questions)}
+        questions = [q for q in questions if firsts[q.cluster] is q]
     return questions
 
 

@@ -66,6 +66,8 @@ class GenerationTask(Settings):
     """Lines that must be right: the line's name in the answer, and the item's field to equal."""
     lines: Annotated[tuple[str, ...], Field(min_length=1)]
     """The names of the lines that a well-formed answer has, in order."""
+    first_of_cluster: bool = False
+    """Ask only the first item of each cluster: writing takes time, and the others add little."""
     max_new_tokens: Annotated[int, Field(gt=0)]
     """Longest answer; one that is cut there is counted."""
     headline: bool = True
