@@ -1,6 +1,5 @@
 """Experiment trackers (`configs/trackers/*.yaml`): offline unless a key is set."""
 
-import logging
 import os
 from pathlib import Path
 from typing import Literal, Protocol
@@ -69,10 +68,10 @@ class WandbTracker:
         folder: Path,
         configuration: dict[str, object],
     ) -> None:
+        # Read when wandb is imported: it would warn that an offline run has no address to show.
+        os.environ.setdefault("WANDB_SILENT", "true")
         import wandb
 
-        # It would warn on every offline run that it has no address to show.
-        logging.getLogger("wandb").setLevel(logging.ERROR)
         folder.mkdir(parents=True, exist_ok=True)
         self._run = wandb.init(
             project=settings.project,
