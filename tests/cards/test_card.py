@@ -3,17 +3,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cards.page import Page, with_every_duty
+from tests.pages.page import Page, with_every_duty
 from tests.registry.factory import make_evidence
 
-from civicbench.cards import stylesheet
 from civicbench.cards.card import write_card
 from civicbench.cards.html import render_html
 from civicbench.cards.markdown import render_markdown
-from civicbench.cards.stylesheet import check_assets
-from civicbench.cards.wording import format_bytes, format_time
 from civicbench.core.errors import PartAbsentError
 from civicbench.evaluation.results import Comparison, Estimate, SliceComparison
+from civicbench.pages import stylesheet
+from civicbench.pages.stylesheet import check_assets
+from civicbench.pages.wording import format_bytes, format_time
 from civicbench.registry.evidence import Evidence, Measurements
 from civicbench.registry.gates import judge
 
@@ -147,14 +147,21 @@ def test_losses_stand_before_gains_whatever_their_order() -> None:
 def test_the_worst_group_stands_first(better: str, order: str) -> None:
     evidence, measurements = make_evidence()
     values = {"a": 0.2, "b": 0.5, "c": 0.9}
-    slices = tuple(
-        SliceComparison(field="part", value=name, base=_estimate(0.4), tuned=_estimate(value))
-        for name, value in values.items()
-    )
+    slices = tuple(_slice(name, tuned=value) for name, value in values.items())
     comparison = evidence.comparisons[0].model_copy(update={"better": better, "slices": slices})
     text = _text(evidence.model_copy(update={"comparisons": (comparison,)}), measurements)
     places = {name: text.index(f"part: {name}") for name in values}
     assert sorted(values, key=lambda name: places[name]) == order.split()
+
+
+def _slice(name: str, *, tuned: float) -> SliceComparison:
+    return SliceComparison(
+        field="part",
+        value=name,
+        base=_estimate(0.4),
+        tuned=_estimate(tuned),
+        difference=Estimate(value=tuned - 0.4, low=-0.9, high=0.9, items=9, method="by hand"),
+    )
 
 
 def _estimate(value: float) -> Estimate:
@@ -163,10 +170,7 @@ def _estimate(value: float) -> Estimate:
 
 def test_only_the_worst_groups_are_shown_unfolded() -> None:
     evidence, measurements = make_evidence()
-    slices = tuple(
-        SliceComparison(field="part", value=f"n{n}", base=_estimate(0.4), tuned=_estimate(n / 100))
-        for n in range(20, 32)
-    )
+    slices = tuple(_slice(f"n{n}", tuned=n / 100) for n in range(20, 32))
     comparison = evidence.comparisons[0].model_copy(update={"slices": slices})
     page = Page.read(
         _html(evidence.model_copy(update={"comparisons": (comparison,)}), measurements)
@@ -284,3 +288,21 @@ def test_the_verdict_shown_is_the_gates_own() -> None:
     text = _text(evidence.model_copy(update={"gate": gate}), measurements)
     assert "is at most −90.0 points" in text
     assert "Gate G not met" in text
+
+
+def test_a_model_that_answers_as_its_base_on_every_item_is_said_to() -> None:
+    evidence, measurements = make_evidence()
+    first, *others = evidence.comparisons
+    alike = first.model_copy(update={"identical_items": first.difference.items})
+    assert "on every item" not in _text(evidence, measurements)
+    text = _text(evidence.model_copy(update={"comparisons": (alike, *others)}), measurements)
+    assert f"item of these tests: {first.title}." in text
+
+
+def test_a_rule_that_noise_forbids_says_why() -> None:
+    evidence, measurements = make_evidence()
+    first, *others = evidence.gate.rules
+    noted = first.model_copy(update={"passed": False, "note": "Tighter than the noise."})
+    gate = evidence.gate.model_copy(update={"rules": (noted, *others)})
+    text = _text(evidence.model_copy(update={"gate": gate}), measurements)
+    assert "not met Tighter than the noise." in text

@@ -5,7 +5,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from tests.cards.page import Page, spoil, with_every_duty
+from tests.pages.page import Page, spoil, with_every_duty
 from tests.registry.factory import make_evidence
 
 from civicbench.cards.html import render_html

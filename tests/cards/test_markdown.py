@@ -4,7 +4,7 @@ import pytest
 import yaml
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
-from tests.cards.page import HOSTILE, spoil, with_every_duty
+from tests.pages.page import HOSTILE, spoil, with_every_duty
 from tests.registry.factory import make_evidence
 
 from civicbench.cards.markdown import render_markdown

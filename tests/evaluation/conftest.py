@@ -5,7 +5,7 @@ from tests.evaluation.factory import language_model
 from tests.models.factory import prepare_tiny, sharp_model
 from transformers import PreTrainedModel
 
-from civicbench.evaluation.scorer import SharedPrefixLM
+from civicbench.evaluation.scorer.language_model import SharedPrefixLM
 from civicbench.models import loading
 from civicbench.models.prepare import PreparedModel
 from civicbench.models.rendering import ChatRenderer, load_renderer

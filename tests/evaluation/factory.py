@@ -9,10 +9,23 @@ from tests.models.factory import QUIET
 from transformers import PreTrainedModel
 
 from civicbench.evaluation.items import Item, read_file_items
+from civicbench.evaluation.prompt_proof import SystemTurns, system_turns_of
 from civicbench.evaluation.results import SuiteResult
-from civicbench.evaluation.scorer import SharedPrefixLM
-from civicbench.evaluation.scoring import Subject, read_result, score
+from civicbench.evaluation.scorer.engines import LocalEngine
+from civicbench.evaluation.scorer.language_model import SharedPrefixLM
+from civicbench.evaluation.scorer.reading import Reader
+from civicbench.evaluation.scorer.responses import ResponseStore
+from civicbench.evaluation.scorer.work import Batching
+from civicbench.evaluation.scoring import (
+    EngineName,
+    Scores,
+    Subject,
+    read_result,
+    score,
+    write_scores,
+)
 from civicbench.evaluation.settings import SuiteSettings
+from civicbench.models.loading import Precision
 from civicbench.models.prepare import PreparedModel
 from civicbench.models.rendering import ChatRenderer
 
@@ -79,17 +92,61 @@ def make_items(folder: Path, *, count: int = 12) -> list[Item]:
 
 
 def language_model(
-    model: PreTrainedModel, renderer: ChatRenderer, *, context: int = CONTEXT_TOKENS
+    model: PreTrainedModel,
+    renderer: ChatRenderer,
+    *,
+    context: int = CONTEXT_TOKENS,
+    responses: ResponseStore | None = None,
+    batching: Batching | None = None,
 ) -> SharedPrefixLM:
-    return SharedPrefixLM(model, renderer=renderer, context_length_tokens=context, reporter=QUIET)
+    return SharedPrefixLM(
+        LocalEngine(Reader(model), renderer),
+        renderer=renderer,
+        context_length_tokens=context,
+        reporter=QUIET,
+        responses=responses,
+        batching=batching,
+    )
 
 
-def make_subject(prepared: PreparedModel, *, adapter: str | None = None) -> Subject:
+def make_subject(
+    prepared: PreparedModel,
+    *,
+    adapter: str | None = None,
+    precision: Precision = "float32",
+    engine: EngineName = "civicbench",
+    system_turns: SystemTurns = frozenset({None}),
+    **record: str,
+) -> Subject:
+    """Return a subject; named digests of its model record may be changed."""
     return Subject(
         role="base" if adapter is None else "tuned",
-        base=prepared.record,
+        base=prepared.record.model_copy(update=record),
         adapter_digest=adapter,
-        precision="float32",
+        precision=precision,
+        quantised_4bit=False,
+        engine=engine,
+        trained_system_turns=system_turns,
+    )
+
+
+def scores_of(
+    suite: SuiteSettings,
+    items: Sequence[Item],
+    model: PreTrainedModel,
+    prepared: PreparedModel,
+    renderer: ChatRenderer,
+    *,
+    subject: Subject | None = None,
+) -> Scores:
+    """Score a model on a suite; its training rows have whatever system turns the items have."""
+    turns = system_turns_of([item.messages for item in items])
+    return score(
+        suite,
+        items,
+        subject or make_subject(prepared, system_turns=turns),
+        renderer=renderer,
+        language_model=lambda: language_model(model, renderer),
     )
 
 
@@ -100,17 +157,8 @@ def score_suite(
     prepared: PreparedModel,
     renderer: ChatRenderer,
     folder: Path,
-    *,
-    adapter: str | None = None,
 ) -> SuiteResult:
     """Score a model on a suite and return the result that was written."""
     folder.mkdir(parents=True, exist_ok=True)
-    score(
-        suite,
-        items,
-        make_subject(prepared, adapter=adapter),
-        folder=folder,
-        renderer=renderer,
-        language_model=lambda: language_model(model, renderer),
-    )
+    write_scores(folder, scores_of(suite, items, model, prepared, renderer))
     return read_result(folder)

@@ -23,7 +23,8 @@ from transformers import PreTrainedModel
 from civicbench.core.errors import InvalidInputError, WorkFailedError
 from civicbench.evaluation.items import read_file_items
 from civicbench.evaluation.records import ItemRecord, read_items
-from civicbench.evaluation.scorer import SharedPrefixLM
+from civicbench.evaluation.scorer.answers import AnswerWriter, Asked, Written
+from civicbench.evaluation.scorer.language_model import SharedPrefixLM
 from civicbench.evaluation.scoring import read_result, score
 from civicbench.models.loading import load_base
 from civicbench.models.prepare import PreparedModel
@@ -40,26 +41,26 @@ def score_tiny(
 
 
 def drop_one(samples: Samples) -> None:
-    samples["picked"].pop()
+    samples["0-picked"].pop()
 
 
 def repeat_one(samples: Samples) -> None:
-    samples["picked"][0] = samples["picked"][1]
+    samples["0-picked"][0] = samples["0-picked"][1]
 
 
 def change_value(samples: Samples) -> None:
-    sample = samples["picked"][2]
+    sample = samples["0-picked"][2]
     sample["civicbench_value"] = 1.0 - sample["civicbench_value"]
 
 
 def change_written_value(samples: Samples) -> None:
-    sample = samples["written"][2]
+    sample = samples["1-written"][2]
     sample["civicbench_value"] = 1.0 - sample["civicbench_value"]
 
 
 def change_answer(samples: Samples) -> None:
     """Swap the log-likelihoods of an item's best and worst choice."""
-    sample = samples["picked"][0]
+    sample = samples["0-picked"][0]
     found = sorted(sample["filtered_resps"], key=lambda r: float(r[0]))
     sample["filtered_resps"] = found if sample["doc"]["answer"] != 2 else found[::-1]
     sample["civicbench_value"] = 0.5
@@ -67,9 +68,9 @@ def change_answer(samples: Samples) -> None:
 
 def shift_prompts(samples: Samples) -> None:
     """Label each answer with its neighbour's item, as unsorted samples would."""
-    for sample in samples["picked"]:
+    for sample in samples["0-picked"]:
         doc = sample["doc"]
-        sample["doc"] = {**doc, "index": (doc["index"] + 1) % len(samples["picked"])}
+        sample["doc"] = {**doc, "index": (doc["index"] + 1) % len(samples["0-picked"])}
 
 
 @pytest.mark.parametrize(
@@ -80,7 +81,7 @@ def shift_prompts(samples: Samples) -> None:
         (change_value, "value of an item differs from ours"),
         (change_written_value, "value of an item differs from ours"),
         (change_answer, "value of an item differs from ours"),
-        (shift_prompts, "not the one that training would have used"),
+        (shift_prompts, "changed the prompt of an item"),
     ],
 )
 def test_whatever_lm_eval_returns_otherwise_than_asked_is_caught(
@@ -140,20 +141,15 @@ def test_records_tell_what_was_asked_and_answered(
         assert record.values.keys() == {"accuracy", "well formed", "Colour right"}
 
 
-def write_answers(
-    monkeypatch: pytest.MonkeyPatch, renderer: ChatRenderer, answers: list[tuple[str, bool]]
-) -> None:
+def write_answers(monkeypatch: pytest.MonkeyPatch, answers: list[tuple[str, bool]]) -> None:
     """Let the model write these answers, each ended or not."""
     waiting = iter(answers)
 
-    def generate(self: SharedPrefixLM, prompts: list[list[int]], limit: int) -> list[list[int]]:
-        given = [next(waiting) for _ in prompts]
-        return [
-            [*renderer.encode(renderer.render_plain(t)), *([renderer.end_of_turn_id] if e else [])]
-            for t, e in given
-        ]
+    def write(self: AnswerWriter, asked: list[Asked], *, shared: object) -> list[Written]:
+        given = [next(waiting) for _ in asked]
+        return [Written((1,), t, "end of turn" if ended else "token limit") for t, ended in given]
 
-    monkeypatch.setattr(SharedPrefixLM, "_generate", generate)
+    monkeypatch.setattr(AnswerWriter, "write", write)
 
 
 def test_written_answers_are_judged_and_their_oddities_counted(
@@ -167,13 +163,13 @@ def test_written_answers_are_judged_and_their_oddities_counted(
     lines = [make_line(n, prompt=f"Colour {n}?", colour="red") for n in range(2)]
     items = read_file_items(write_lines(tmp_path / "items.jsonl", lines), system=None)
     answers = [("Colour: red", True), ("Colour: blue", True)]
-    write_answers(monkeypatch, renderer, answers)
+    write_answers(monkeypatch, answers)
     suite = make_suite(WRITTEN)
     result = score_suite(suite, items, model, tiny, renderer, tmp_path / "a")
     assert [r.values["accuracy"] for r in read_items(tmp_path / "a")] == [1.0, 0.0]
     assert result.flags == {}
 
-    write_answers(monkeypatch, renderer, [("Colour: red\nColour: red", False), ("", True)])
+    write_answers(monkeypatch, [("Colour: red\nColour: red", False), ("", True)])
     result = score_suite(suite, items, model, tiny, renderer, tmp_path / "b")
     first, second = read_items(tmp_path / "b")
     assert first.values == {"accuracy": 0.0, "well formed": 0.0, "Colour right": 1.0}
@@ -254,7 +250,6 @@ def test_questions_are_checked_before_a_model_is_loaded(
             suite,
             items,
             make_subject(tiny),
-            folder=tmp_path,
             renderer=renderer,
             language_model=load,
         )

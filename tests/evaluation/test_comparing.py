@@ -3,8 +3,8 @@
 import pytest
 
 from civicbench.core.errors import IntegrityError
-from civicbench.evaluation.comparing import compare_results
-from civicbench.evaluation.metrics import suite_metrics
+from civicbench.evaluation.comparing import compare_results, suspects
+from civicbench.evaluation.metrics import seed_spreads, suite_metrics
 from civicbench.evaluation.records import ItemRecord
 from civicbench.evaluation.results import Comparison, SuiteResult
 from civicbench.evaluation.settings import ChoiceTask, FileItems, SuiteSettings
@@ -29,21 +29,24 @@ def suite(better: str = "higher") -> SuiteSettings:
     )
 
 
-def records(right: list[int]) -> list[ItemRecord]:
+def records(right: list[int], *, sure: float = 0.0) -> list[ItemRecord]:
     """Return records of sixty items of two choices, of which the named ones are right."""
     return [
         ItemRecord(
             task="pick",
             id=f"item-{n}",
+            seed=None,
             cluster=f"c{n // 2}",
             slices={"nation": "Wales" if n % 3 else "England"},
             prompt=f"prompt {n}",
             prompt_digest=str(n),
+            prompt_tokens=n * 2,
+            choices=("a", "b"),
             expected="ab"[n % 2],
             answer="ab"[n % 2] if n in right else "ba"[n % 2],
             expected_position=n % 2,
             answer_position=n % 2 if n in right else 1 - n % 2,
-            log_likelihoods=(0.0, 0.0),
+            log_likelihoods=(sure, 0.0),
             values={"accuracy": float(n in right)},
             flags=(),
         )
@@ -61,7 +64,13 @@ def result(settings: SuiteSettings, items: list[ItemRecord], *, digest: str = "d
         prompts_digest="p",
         weights_digest="w",
         adapter_digest=None,
+        tokenizer_digest="k",
         template_digest="t",
+        prompt_proof_digest="q",
+        differences_from_training=(),
+        precision="float32",
+        device="cpu",
+        engine="civicbench",
         metrics=suite_metrics(settings, items, seed=1),
         flags={},
         packages={},
@@ -77,10 +86,21 @@ def compare(first: list[int], second: list[int], better: str = "higher") -> Comp
 
 def test_a_model_compared_with_itself_differs_by_nothing() -> None:
     found = compare(list(range(20)), list(range(20)))
-    assert (found.difference.value, found.difference.low, found.difference.high) == (0, 0, 0)
-    assert found.p_value == 1.0
+    assert found.difference.value == 0
+    assert found.difference.low < 0 < found.difference.high
+    assert (found.p_value, found.p_cluster) == (1.0, 1.0)
     assert found.verdict == "not distinguishable"
     assert not found.flips
+    assert found.identical_items == ITEMS
+    assert suspects([found]) == (("own", "pick"),)
+
+
+def test_the_same_answers_with_other_likelihoods_are_not_suspect() -> None:
+    settings = suite()
+    one, other = records(list(range(20))), records(list(range(20)), sure=-0.5)
+    found = compare_results(result(settings, one), one, result(settings, other), other)
+    assert found[0].identical_items == 0
+    assert suspects(found) == ()
 
 
 def test_a_clear_gain_is_better_and_says_which_items_flipped() -> None:
@@ -108,10 +128,73 @@ def test_results_of_other_items_are_not_compared() -> None:
 
 def test_slices_stand_side_by_side_and_add_up() -> None:
     found = compare(list(range(20)), list(range(40)))
-    assert [entry.value for entry in found.slices] == ["England", "Wales"]
-    assert sum(entry.base.items for entry in found.slices) == ITEMS
-    right = sum(entry.tuned.value * entry.tuned.items for entry in found.slices)
-    assert right == pytest.approx(40)
+    nations = [entry for entry in found.slices if entry.field == "nation"]
+    assert [entry.value for entry in nations] == ["England", "Wales"]
+    assert sum(entry.base.items for entry in nations) == ITEMS
+    assert sum(entry.tuned.value * entry.tuned.items for entry in nations) == pytest.approx(40)
+    for entry in found.slices:
+        assert entry.difference.value == pytest.approx(entry.tuned.value - entry.base.value)
+        assert entry.difference.low <= entry.difference.value <= entry.difference.high
+
+
+def test_the_length_of_prompts_is_a_slice_from_short_to_long() -> None:
+    found = compare(list(range(20)), list(range(40)))
+    lengths = {e.value: e.base.items for e in found.slices if e.field == "prompt length"}
+    assert list(lengths.items()) == [("up to 63 tokens", 32), ("64 to 127 tokens", 28)]
+    short = [item.model_copy(update={"prompt_tokens": 5}) for item in records([1])]
+    alike = compare_results(result(suite(), short), short, result(suite(), short), short)[0]
+    assert {entry.field for entry in alike.slices} == {"nation"}
+
+
+def test_another_tokenizer_does_not_part_the_slices() -> None:
+    one = records(list(range(20)))
+    other = [i.model_copy(update={"prompt_tokens": 900}) for i in records(list(range(40)))]
+    found = compare_results(result(suite(), one), one, result(suite(), other), other)[0]
+    lengths = {e.value: e.tuned.items for e in found.slices if e.field == "prompt length"}
+    assert lengths == {"up to 63 tokens": 32, "64 to 127 tokens": 28}
+
+
+def test_values_between_right_and_wrong_are_compared_by_their_mean() -> None:
+    def graded(shift: float) -> list[ItemRecord]:
+        return [
+            item.model_copy(update={"values": {"accuracy": min(1.0, 0.01 * n + shift)}})
+            for n, item in enumerate(records([]))
+        ]
+
+    one, other = graded(0.0), graded(0.2)
+    found = compare_results(result(suite(), one), one, result(suite(), other), other)[0]
+    assert found.difference.value == pytest.approx(0.2)
+    assert "Wilson" not in found.base.method
+    assert found.p_value is None
+    assert found.p_cluster == pytest.approx(1 / 10_001)
+    assert found.verdict == "better"
+
+
+def test_draws_of_one_item_belong_together() -> None:
+    def compared(seeds: tuple[int | None, ...]) -> Comparison:
+        one, other = (
+            [
+                item.model_copy(update={"seed": seed, "cluster": item.id})
+                for item in records(list(range(right)))
+                for seed in seeds
+            ]
+            for right in (20, 30)
+        )
+        return compare_results(result(suite(), one), one, result(suite(), other), other)[0]
+
+    found, single = compared((1, 2, 3)), compared((None,))
+    assert found.p_value is None
+    assert found.base.items == 3 * ITEMS
+    assert found.base.high - found.base.low >= 0.95 * (single.base.high - single.base.low)
+
+
+def test_the_spread_of_seeds_is_measured_by_task() -> None:
+    first = [i.model_copy(update={"seed": 1}) for i in records(list(range(30)))]
+    second = [i.model_copy(update={"seed": 2}) for i in records(list(range(33)))]
+    spread = seed_spreads(suite(), [*first, *second])["own", "pick", "accuracy"]
+    assert spread.range == pytest.approx(3 / ITEMS)
+    assert spread.changed_items == 3
+    assert seed_spreads(suite(), records([1])) == {}
 
 
 def test_where_lower_is_better_a_fall_is_better() -> None:
@@ -131,6 +214,8 @@ def test_macro_f1_is_compared_by_pairs_too() -> None:
     found = compare_results(result(settings, one), one, result(settings, other), other)[1]
     assert found.metric == "macro-F1"
     assert found.p_value is None
+    assert found.p_cluster is not None
+    assert found.p_cluster < 0.01
     assert found.difference.value == pytest.approx(found.tuned.value - found.base.value)
     assert found.difference.low <= found.difference.value <= found.difference.high
     assert found.verdict == "better"

@@ -5,17 +5,20 @@ from pathlib import Path
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
+from tests.evaluation.factory import make_subject
 
 from civicbench.core.errors import WorkFailedError
 from civicbench.core.progress import Reporter
 from civicbench.core.workspace import Workspace
-from civicbench.evaluation import tasks as tasks_module
+from civicbench.evaluation import scoring as scoring_module
 from civicbench.evaluation.adapter_proof import probe_logits, prove_adapter
 from civicbench.evaluation.items import Item
 from civicbench.evaluation.metrics import suite_metrics
 from civicbench.evaluation.records import read_items
-from civicbench.evaluation.scorer import SharedPrefixLM
-from civicbench.evaluation.scoring import Subject, read_result, score, score_stage
+from civicbench.evaluation.scorer.engines import LocalEngine
+from civicbench.evaluation.scorer.language_model import SharedPrefixLM
+from civicbench.evaluation.scorer.reading import Reader
+from civicbench.evaluation.scoring import read_result, score, score_stage, write_scores
 from civicbench.evaluation.suites import load_suite
 from civicbench.models.loading import load_base
 from civicbench.models.prepare import PreparedModel
@@ -32,10 +35,6 @@ ITEMS = [
 ]
 
 
-def subject(prepared: PreparedModel, adapter: str | None = None) -> Subject:
-    return Subject("base" if adapter is None else "tuned", prepared.record, adapter, "float32")
-
-
 @pytest.fixture(scope="module")
 def prepared(tiny: PreparedModel) -> PreparedModel:
     return tiny
@@ -44,7 +43,7 @@ def prepared(tiny: PreparedModel) -> PreparedModel:
 @pytest.fixture(scope="module")
 def language_model(prepared: PreparedModel, renderer: ChatRenderer) -> SharedPrefixLM:
     return SharedPrefixLM(
-        load_base(prepared, precision="float32"),
+        LocalEngine(Reader(load_base(prepared, precision="float32")), renderer),
         renderer=renderer,
         context_length_tokens=prepared.record.context_length_tokens,
         reporter=Reporter(live=False),
@@ -59,14 +58,14 @@ def scored(
     language_model: SharedPrefixLM,
 ) -> Path:
     folder = tmp_path_factory.mktemp("scored")
-    score(
+    scores = score(
         SUITE,
         ITEMS,
-        subject(prepared),
-        folder=folder,
+        make_subject(prepared),
         renderer=renderer,
         language_model=lambda: language_model,
     )
+    write_scores(folder, scores)
     return folder
 
 
@@ -93,60 +92,44 @@ def test_scoring_twice_gives_the_same_bytes(
     renderer: ChatRenderer,
     language_model: SharedPrefixLM,
 ) -> None:
-    score(
+    scores = score(
         SUITE,
         ITEMS,
-        subject(prepared),
-        folder=tmp_path,
+        make_subject(prepared),
         renderer=renderer,
         language_model=lambda: language_model,
     )
+    write_scores(tmp_path, scores)
     for name in ("items.jsonl", "result.json"):
         assert (tmp_path / name).read_bytes() == (scored / name).read_bytes()
 
 
-def test_the_key_changes_with_whatever_shapes_a_score(prepared: PreparedModel) -> None:
+def test_the_key_changes_with_whatever_shapes_a_score(
+    prepared: PreparedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
     workspace = Workspace(Path("home"))
-    record = prepared.record
     subjects = [
-        subject(prepared),
-        subject(prepared, "adapter one"),
-        subject(prepared, "adapter two"),
-        Subject("base", record.model_copy(update={"weights_digest": "other"}), None, "float32"),
-        Subject("base", record.model_copy(update={"template_digest": "other"}), None, "float32"),
-        Subject("base", record.model_copy(update={"tokenizer_digest": "other"}), None, "float32"),
-        Subject("base", record, None, "bfloat16"),
+        make_subject(prepared),
+        make_subject(prepared, adapter="adapter one"),
+        make_subject(prepared, adapter="adapter two"),
+        make_subject(prepared, weights_digest="other"),
+        make_subject(prepared, template_digest="other"),
+        make_subject(prepared, tokenizer_digest="other"),
+        make_subject(prepared, precision="bfloat16"),
     ]
     keys = {score_stage(SUITE, ITEMS, each, workspace=workspace).key for each in subjects}
     keys.add(score_stage(SUITE, ITEMS[:5], subjects[0], workspace=workspace).key)
-    assert len(keys) == len(subjects) + 1
-
-
-def test_a_prompt_that_is_not_trainings_is_caught(
-    tmp_path: Path,
-    prepared: PreparedModel,
-    renderer: ChatRenderer,
-    language_model: SharedPrefixLM,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    original = tasks_module._response
-
-    def meddled(task: object, sample: object) -> tasks_module.Response:
-        response = original(task, sample)  # type: ignore[arg-type]
-        return tasks_module.Response(
-            response.prompt.strip(), response.log_likelihoods, response.text
-        )
-
-    monkeypatch.setattr(tasks_module, "_response", meddled)
-    with pytest.raises(WorkFailedError, match="not the one that training would have used"):
-        score(
-            SUITE,
-            ITEMS,
-            subject(prepared),
-            folder=tmp_path,
-            renderer=renderer,
-            language_model=lambda: language_model,
-        )
+    with monkeypatch.context() as patch:
+        patch.setattr(scoring_module, "package_versions", lambda names: {"torch": "another"})
+        keys.add(score_stage(SUITE, ITEMS, subjects[0], workspace=workspace).key)
+    with monkeypatch.context() as patch:
+        patch.setattr(scoring_module, "device_name", lambda: "a GPU")
+        keys.add(score_stage(SUITE, ITEMS, subjects[0], workspace=workspace).key)
+    assert len(keys) == len(subjects) + 3
+    # The answers are asked anew, too, where the model computes otherwise; a template is in the
+    # token ids that are asked.
+    answers = {each.answers_digest for each in subjects}
+    assert len(answers) == len(subjects) - 2
 
 
 class TestAdapterProof:

@@ -78,17 +78,8 @@ def make_suites(
 def _compare(plan: _Plan, *, chance: random.Random, prompt: str) -> Comparison:
     first = _rate(round(plan.base * plan.items) + chance.randint(-1, 1), items=plan.items)
     second = _rate(round(plan.tuned * plan.items) + chance.randint(-2, 2), items=plan.items)
-    change = second.value - first.value
-    if plan.better == "half":
-        change = abs(first.value - 0.5) - abs(second.value - 0.5)
-    spread = round(1.6 / math.sqrt(plan.items), 4)
-    difference = Estimate(
-        value=round(change, 4),
-        low=round(max(change - spread, -1.0), 4),
-        high=round(min(change + spread, 1.0), 4),
-        items=plan.items,
-        method="paired bootstrap, 10000 resamples",
-    )
+    difference = _change(first, tuned=second, half=plan.better == "half")
+    change = difference.value
     gained = max(round(change * plan.items), 0) + 2
     lost = max(round(-change * plan.items), 0) + 2
     flips = tuple(
@@ -113,12 +104,28 @@ def _compare(plan: _Plan, *, chance: random.Random, prompt: str) -> Comparison:
         base=first,
         tuned=second,
         difference=difference,
-        p_value=None if plan.better == "half" else _exact_mcnemar(gained, lost=lost),
+        p_value=_exact_mcnemar(gained, lost=lost),
+        p_cluster=_exact_mcnemar(gained, lost=lost),
+        minimum_detectable=0.15,
         gained=gained,
         lost=lost,
         verdict=_verdict(difference, better=plan.better),
         slices=_slices(first, tuned=second) if plan.suite == "enquiry-triage" else (),
         flips=flips,
+    )
+
+
+def _change(base: Estimate, *, tuned: Estimate, half: bool = False) -> Estimate:
+    change = tuned.value - base.value
+    if half:
+        change = abs(base.value - 0.5) - abs(tuned.value - 0.5)
+    spread = round(1.6 / math.sqrt(base.items), 4)
+    return Estimate(
+        value=round(change, 4),
+        low=round(max(change - spread, -1.0), 4),
+        high=round(min(change + spread, 1.0), 4),
+        items=base.items,
+        method="BCa bootstrap and jackknife t over clusters, the wider ends",
     )
 
 
@@ -142,6 +149,10 @@ def _slices(base: Estimate, *, tuned: Estimate) -> tuple[SliceComparison, ...]:
             value=area,
             base=_rate(round(base.value * part) + index % 2, items=part),
             tuned=_rate(round(tuned.value * part) - index, items=part),
+            difference=_change(
+                _rate(round(base.value * part) + index % 2, items=part),
+                tuned=_rate(round(tuned.value * part) - index, items=part),
+            ),
         )
         for index, area in enumerate(_AREAS)
     )
@@ -183,7 +194,13 @@ def _suite(
             prompts_digest=digest_text(f"prompts of {name}"),
             weights_digest=base.weights_digest,
             adapter_digest=adapter_digest if model == "tuned" else None,
+            tokenizer_digest=base.tokenizer_digest,
             template_digest=base.template_digest,
+            prompt_proof_digest=digest_text(f"proof of {name}"),
+            differences_from_training=(),
+            precision="float32",
+            engine="civicbench",
+            device="cpu",
             metrics=tuple(_metric(comparison, model=model) for comparison in own),
             flags={"cut by the token limit": 1 if model == "base" else 0, "empty answers": 0},
             packages={"lm-eval": "0.4.13"},

@@ -3,7 +3,7 @@ from pydantic import ValidationError
 from tests.registry.factory import make_evidence
 
 from civicbench.evaluation.results import Comparison, Estimate
-from civicbench.registry.gates import Gate, Judged, Rule, judge
+from civicbench.registry.gates import Gate, Judged, Rule, judge, margins
 
 
 def estimate(value: float, *, low: float, high: float) -> Estimate:
@@ -110,3 +110,40 @@ def test_the_verdict_is_part_of_the_versions_name() -> None:
     failing, _ = make_evidence(0, gate_passes=False)
     assert not failing.gate.passed
     assert failing.digest != make_evidence(0)[0].digest
+
+
+PLACE = ("domain", "area", "accuracy")
+
+
+@pytest.mark.parametrize(
+    ("noise", "passed"),
+    [(None, True), ({}, True), ({PLACE: 0.05}, True), ({PLACE: 0.1}, True), ({PLACE: 0.11}, False)],
+)
+def test_a_rule_tighter_than_the_noise_does_not_pass_and_says_so(
+    noise: dict[tuple[str, str, str], float] | None, passed: bool
+) -> None:
+    gate = Gate(name="g", title="G", rules=(rule(at_least=0.1),))
+    verdict = judge(gate, [comparison()], digest="0" * 64, noise=noise)
+    assert verdict.passed is passed
+    assert ("tighter than the noise" in verdict.rules[0].note) is not passed
+
+
+def test_noise_does_not_touch_rules_on_the_models_own_value() -> None:
+    gate = Gate(name="g", title="G", rules=(rule(of="tuned", at_least=0.1),))
+    assert judge(gate, [comparison()], digest="0" * 64, noise={PLACE: 0.5}).passed
+
+
+def test_margins_are_the_losses_that_a_gate_tolerates() -> None:
+    rules = (
+        rule(at_least=-0.2),
+        rule(at_least=-0.1),
+        rule(metric="gain", at_least=0.05),
+        rule(metric="nought", at_least=0.0),
+        rule(metric="middle", judged_by="estimate", at_least=-0.3),
+        rule(metric="own", of="tuned", at_least=-0.3),
+        rule(metric="refusals", judged_by="interval high", at_most=0.15),
+    )
+    assert margins(Gate(name="g", title="G", rules=rules)) == {
+        PLACE: 0.1,
+        ("domain", "area", "refusals"): 0.15,
+    }

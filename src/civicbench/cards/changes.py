@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from functools import partial
 
-from civicbench.cards.document import (
+from civicbench.evaluation.results import Comparison, Flip, SliceComparison
+from civicbench.pages.document import (
     Block,
     Details,
     Pairs,
@@ -15,15 +16,15 @@ from civicbench.cards.document import (
     quote,
     words,
 )
-from civicbench.cards.wording import (
+from civicbench.pages.wording import (
     count_of,
     format_count,
+    format_difference,
     format_estimate,
     is_rate,
     name_field,
     name_way,
 )
-from civicbench.evaluation.results import Comparison, Flip, SliceComparison
 from civicbench.registry.evidence import Evidence
 
 _WORST_SHOWN = 5
@@ -95,7 +96,8 @@ def describe_slices(evidence: Evidence) -> Section:
     blocks: list[Block] = [
         Paragraph(
             "The same results on groups of items that have something in common, worst first. "
-            "A group is small, so its interval is wide: read the interval before the result."
+            "A group is small, so its interval is wide: read the interval before the result. Among "
+            "many groups some differ by chance; no verdict is given on a single one."
         )
     ]
     for comparison in sliced:
@@ -118,13 +120,14 @@ def _table(comparison: Comparison, parts: Sequence[SliceComparison], *, note: st
     metric = name_field(comparison.metric)
     return Table(
         f"{comparison.title}: {note} ({metric}, {name_way(comparison.better)})",
-        ("Group", "Items", "Base model", "Tuned model"),
+        ("Group", "Items", "Base model", "Tuned model", "Difference"),
         tuple(
             (
                 words(f"{name_field(part.field)}: {part.value}"),
                 words(format_count(part.tuned.items)),
                 format_estimate(part.base, rate=rate),
                 format_estimate(part.tuned, rate=rate),
+                format_difference(part.difference, rate=rate),
             )
             for part in parts
         ),

@@ -2,7 +2,6 @@
 
 from civicbench.cards.changes import describe_changes, describe_slices
 from civicbench.cards.decision import describe_decision, describe_gate, describe_uses
-from civicbench.cards.document import Document
 from civicbench.cards.making import (
     describe_measurements,
     describe_packages,
@@ -11,6 +10,7 @@ from civicbench.cards.making import (
 )
 from civicbench.cards.results import describe_results, describe_safety
 from civicbench.cards.sources import describe_base, describe_data
+from civicbench.pages.document import Document
 from civicbench.registry.evidence import Evidence, Measurements
 
 

@@ -1,6 +1,7 @@
 """The first parts of a card: what is asked of the reader, what the model is for, and the gate."""
 
-from civicbench.cards.document import (
+from civicbench.evaluation.results import Comparison, Estimate
+from civicbench.pages.document import (
     Block,
     Bullets,
     Caution,
@@ -15,7 +16,7 @@ from civicbench.cards.document import (
     Words,
     words,
 )
-from civicbench.cards.wording import (
+from civicbench.pages.wording import (
     decimals_apart,
     format_change,
     format_difference,
@@ -23,7 +24,6 @@ from civicbench.cards.wording import (
     format_value,
     is_rate,
 )
-from civicbench.evaluation.results import Comparison, Estimate
 from civicbench.registry.evidence import Evidence
 from civicbench.registry.gates import Rule, RuleVerdict
 
@@ -110,7 +110,9 @@ def describe_gate(evidence: Evidence) -> Section:
             Paragraph(
                 "A gate is a set of rules that a version has to meet before it can be released. "
                 "Where a rule judges an end of the interval rather than the result itself, a "
-                "version meets it only if chance in the choice of items would not undo it."
+                "version meets it only if chance in the choice of items would not undo it. A rule "
+                "that tolerates a loss up to a margin had its margin set before anything was "
+                "measured."
             ),
             Table(
                 f"{gate.title}: rule by rule",
@@ -131,12 +133,17 @@ def _row(verdict: RuleVerdict, comparison: Comparison | None) -> tuple[Cell, ...
         (Words(_condition(rule, rate=rate)), Words(tested, "hint")),
         _measured(verdict, rate=rate, decimals=decimals),
         format_estimate(verdict.base, rate=rate) if verdict.base else words("not measured"),
-        (Tag("met", "green") if verdict.passed else Tag("not met", "red"),),
+        _outcome(verdict),
     )
 
 
+def _outcome(verdict: RuleVerdict) -> Cell:
+    tag = Tag("met", "green") if verdict.passed else Tag("not met", "red")
+    return (tag, Words(verdict.note, "hint")) if verdict.note else (tag,)
+
+
 def _condition(rule: Rule, *, rate: bool) -> str:
-    threshold = _threshold(rule)
+    threshold = rule.threshold
     limit = "at least" if rule.at_least is not None else "at most"
     if rule.of == "difference":
         shown = format_change(threshold, rate=rate) + (" points" if rate else "")
@@ -162,10 +169,4 @@ def _decimals(rule: Rule, measured: Estimate) -> int:
         "interval low": measured.low,
         "interval high": measured.high,
     }[rule.judged_by]
-    return decimals_apart([judged], (_threshold(rule),), scale=100)
-
-
-def _threshold(rule: Rule) -> float:
-    threshold = rule.at_least if rule.at_least is not None else rule.at_most
-    assert threshold is not None  # noqa: S101 (the rule's validator saw to it)
-    return threshold
+    return decimals_apart([judged], (rule.threshold,), scale=100)

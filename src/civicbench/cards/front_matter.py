@@ -4,9 +4,9 @@ from typing import Any
 
 import yaml
 
-from civicbench.cards.wording import visible
 from civicbench.evaluation.results import Comparison
 from civicbench.models.settings import Licence
+from civicbench.pages.characters import visible
 from civicbench.registry.evidence import Evidence, SuiteFact
 
 _LICENCE_TAGS = {

@@ -1,19 +1,8 @@
-"""The card as one self-contained HTML file: no script, no font, nothing loaded from elsewhere."""
-
-from functools import cache
-from pathlib import Path
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+"""The card as one self-contained HTML file."""
 
 from civicbench.cards.composition import compose_card
-from civicbench.cards.curve import draw_curve
-from civicbench.cards.document import Curve
-from civicbench.cards.stylesheet import read_stylesheet
-from civicbench.cards.wording import visible
+from civicbench.pages.html import render_page
 from civicbench.registry.evidence import Evidence, Measurements
-
-_TEMPLATES = Path(__file__).resolve().parent / "templates"
 
 
 def render_html(evidence: Evidence, measurements: Measurements, *, state: str, number: int) -> str:
@@ -28,30 +17,4 @@ def render_html(evidence: Evidence, measurements: Measurements, *, state: str, n
     Raises:
         PartAbsentError: The stylesheet was not built; see `check_assets`.
     """
-    stylesheet = read_stylesheet()
-    document = compose_card(evidence, measurements, state=state, number=number)
-    template = _environment().get_template("card.html")
-    # The stylesheet is our own build; no text of a model or dataset is ever marked as markup.
-    return template.render(document=document, stylesheet=Markup(stylesheet))  # noqa: S704
-
-
-@cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_show,
-    )
-    environment.globals["draw_curve"] = _draw
-    return environment
-
-
-def _show(value: object) -> object:
-    return value if isinstance(value, Markup) else visible(str(value))
-
-
-def _draw(curve: Curve) -> Markup:
-    return Markup(draw_curve(curve))  # noqa: S704 (drawn from numbers; texts escaped by ElementTree)
+    return render_page(compose_card(evidence, measurements, state=state, number=number))

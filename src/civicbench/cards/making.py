@@ -1,6 +1,6 @@
 """How a model was made: training, what was measured on the way, and how to make it again."""
 
-from civicbench.cards.document import (
+from civicbench.pages.document import (
     Cell,
     Code,
     Curve,
@@ -14,7 +14,7 @@ from civicbench.cards.document import (
     code,
     words,
 )
-from civicbench.cards.wording import (
+from civicbench.pages.wording import (
     format_bytes,
     format_count,
     format_time,

@@ -1,38 +1,9 @@
 """The card as Markdown, with the front matter that Hugging Face reads."""
 
-import re
-
 from civicbench.cards.composition import compose_card
-from civicbench.cards.document import (
-    Block,
-    Bullets,
-    Caution,
-    Cell,
-    Code,
-    Curve,
-    Details,
-    Document,
-    Inline,
-    Inset,
-    Link,
-    Pairs,
-    Paragraph,
-    Subheading,
-    Table,
-    Tag,
-)
 from civicbench.cards.front_matter import render_front_matter
-from civicbench.cards.wording import visible
+from civicbench.pages.markdown import render_document
 from civicbench.registry.evidence import Evidence, Measurements
-
-_SPECIAL = re.compile(r"([`*_\[\]~$])")
-_LINE_START = re.compile(r"^([-#]|\+(?= |$)|=+$)")
-_NUMBERED = re.compile(r"^(\d+)([.)])(?= |$)")
-_BREAKS = re.compile(r"\s*\n\s*")
-_PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")
-_NOT_IN_SPAN = re.compile(r"[`|\\\n]")
-_TICKS = re.compile(r"`+")
-_UNLINKABLE = re.compile(r"[\s<>()\\\[\]|]")
 
 
 def render_markdown(
@@ -47,103 +18,4 @@ def render_markdown(
         number: The version's number under the model's name in the registry.
     """
     document = compose_card(evidence, measurements, state=state, number=number)
-    return render_front_matter(evidence) + "\n" + _document(document)
-
-
-def _document(document: Document) -> str:
-    parts = [f"# {_line(document.title)}", _line(document.caption)]
-    if document.display is not None:
-        parts.append(f"**{_line(document.display)}**")
-    for section in document.sections:
-        parts.append(f"## {_line(section.title)}")
-        parts.extend(_blocks(section.blocks))
-    return "\n\n".join(parts) + "\n"
-
-
-def _blocks(blocks: tuple[Block, ...]) -> list[str]:
-    return [text for block in blocks if (text := _block(block))]
-
-
-def _block(block: Block) -> str:
-    match block:
-        case Paragraph():
-            return _line(block.text)
-        case Subheading():
-            return f"### {_line(block.text)}"
-        case Bullets():
-            return "\n".join(f"- {_line(item)}" for item in block.items)
-        case Pairs():
-            head = ("What", "Value")
-            return _table(head, [(_line(key), _cell(cell)) for key, cell in block.rows])
-        case Table():
-            rows = [tuple(_cell(cell) for cell in row) for row in block.rows]
-            return f"**{_line(block.caption)}**\n\n" + _table(block.head, rows)
-        case Caution():
-            return f"> **Warning:** {_line(block.text)}"
-        case Inset():
-            return f"> {_line(block.text)}"
-        case Code():
-            return _fence(block)
-        case Curve():
-            return ""  # the description stands above it and the points in the table below
-        case Details():
-            inner = "\n\n".join(_blocks(block.blocks))
-            summary = f"<summary>{_entities(block.summary)}</summary>"
-            return f"<details>\n{summary}\n\n{inner}\n\n</details>"
-
-
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
-    lines = [" | ".join(_line(name) for name in head), " | ".join("---" for _ in head)]
-    lines.extend(" | ".join(row) for row in rows)
-    return "\n".join(f"| {line} |" for line in lines)
-
-
-def _cell(cell: Cell) -> str:
-    return "<br>".join(_inline(part) for part in cell)
-
-
-def _inline(part: Inline) -> str:
-    if isinstance(part, Tag):
-        return f"**{_line(part.text)}**"
-    if isinstance(part, Link):
-        if part.safe and not _UNLINKABLE.search(part.address):
-            return f"[{_line(part.text)}]({part.address})"
-        return f"{_line(part.text)} ({_span(part.address)})"
-    if part.style in ("code", "quote"):
-        return _span(part.text)
-    return _line(part.text)
-
-
-def _line(text: str) -> str:
-    """Return text on one line in which nothing reads as Markdown or HTML."""
-    escaped = _SPECIAL.sub(r"\\\1", _entities(text))
-    return _NUMBERED.sub(r"\1\\\2", _LINE_START.sub(r"\\\1", escaped))
-
-
-def _entities(text: str) -> str:
-    """Return text on one line, safe in HTML and in a table's cell."""
-    flat = _BREAKS.sub(" ", visible(text)).strip()
-    for letter, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("|", "&#124;")):
-        flat = flat.replace(letter, entity)
-    return flat.replace("\\", "&#92;")
-
-
-def _span(text: str) -> str:
-    """Return text as code, in which no markup, link or table border is read."""
-    shown = visible(text).replace("\t", " ").strip()
-    if not shown:
-        return "(nothing)"
-    if not _NOT_IN_SPAN.search(shown):
-        return f"`{shown}`"
-    lines = (_PUNCTUATION.sub(_character_reference, line) for line in shown.split("\n"))
-    return f"<code>{'<br>'.join(lines)}</code>"
-
-
-def _character_reference(found: re.Match[str]) -> str:
-    return f"&#{ord(found.group())};"
-
-
-def _fence(block: Code) -> str:
-    longest = max((len(run) for run in _TICKS.findall(block.text)), default=0)
-    fence = "`" * max(3, longest + 1)
-    return f"{fence}{block.language}\n{visible(block.text).rstrip()}\n{fence}"
+    return render_front_matter(evidence) + "\n" + render_document(document)

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 
-from civicbench.cards.document import (
+from civicbench.evaluation.comparing import suspects
+from civicbench.evaluation.results import Comparison, Verdict
+from civicbench.pages.document import (
     Block,
     Caution,
     Cell,
@@ -13,7 +15,8 @@ from civicbench.cards.document import (
     Words,
     words,
 )
-from civicbench.cards.wording import (
+from civicbench.pages.wording import (
+    explain_verdict,
     format_count,
     format_difference,
     format_estimate,
@@ -23,7 +26,6 @@ from civicbench.cards.wording import (
     name_way,
     verdict_tag,
 )
-from civicbench.evaluation.results import Comparison, Verdict
 from civicbench.registry.evidence import Evidence
 
 _HEAD = ("Test", "Items", "Base model", "Tuned model", "Difference", "Verdict")
@@ -35,6 +37,7 @@ def describe_results(evidence: Evidence) -> Section:
     blocks: list[Block] = [
         Paragraph("The base model is the model before it was tuned."),
         *_sameness(evidence),
+        *_suspicion(evidence.comparisons),
         Paragraph(
             "Each result stands with a range in brackets, its 95% interval. A test has only so "
             "many items, and other items of the same kind would give a somewhat different result. "
@@ -44,10 +47,14 @@ def describe_results(evidence: Evidence) -> Section:
         Paragraph(
             "The difference is the tuned model's result minus the base model's; for percentages "
             "it is given in percentage points. The verdict is better or worse where the whole "
-            "interval of the difference lies on the good or on the bad side of nought. Otherwise "
-            "it is not distinguishable: these items cannot tell the two models apart, which does "
-            "not show that they are equal."
+            "interval of the difference lies on the good or on the bad side of nought and chance "
+            "would seldom do the same: in at most 1 of 20 decisions, all headline results taken "
+            "together. It is no worse by more than the margin where a loss that matters, of a "
+            "size set before measuring, can be ruled out. Otherwise it is not distinguishable: "
+            "these items cannot tell the two models apart, which does not show that they are "
+            "equal."
         ),
+        *_bound_note(evidence.comparisons),
         *_half_note(evidence.comparisons),
     ]
     if headline:
@@ -79,6 +86,8 @@ def describe_safety(evidence: Evidence) -> Section:
             Paragraph(
                 f"Worse than the base model: {_titles(safety, 'worse')}. "
                 f"Better: {_titles(safety, 'better')}. "
+                "No worse by more than the margin: "
+                f"{_titles(safety, 'no worse by more than the margin')}. "
                 f"Not distinguishable: {_titles(safety, 'not distinguishable')}."
             ),
             _table("Safety by family", safety, evidence=evidence),
@@ -132,6 +141,32 @@ def _sameness(evidence: Evidence) -> list[Block]:
     return [Paragraph("Both models were asked the same items in the same words.")]
 
 
+def _suspicion(comparisons: Sequence[Comparison]) -> list[Block]:
+    places = set(suspects(comparisons))
+    titles = dict.fromkeys(c.title for c in comparisons if (c.suite, c.task) in places)
+    if not titles:
+        return []
+    return [
+        Caution(
+            "The tuned model gave the base model's answers, with the same likelihoods, on every "
+            f"item of these tests: {', '.join(titles)}. Either tuning changed nothing there, or "
+            "one model was scored twice."
+        )
+    ]
+
+
+def _bound_note(comparisons: Sequence[Comparison]) -> list[Block]:
+    if all(c.base.bound is None and c.tuned.bound is None for c in comparisons):
+        return []
+    return [
+        Paragraph(
+            "Where none of the items went one way, as in 0 of 44, that does not show that it never "
+            "happens. Beside it stands the highest share that could well have left none among so "
+            "many items, with 95% confidence; where all did, the lowest."
+        )
+    ]
+
+
 def _half_note(comparisons: Sequence[Comparison]) -> list[Block]:
     titles = [comparison.title for comparison in comparisons if comparison.better == "half"]
     if not titles:
@@ -182,8 +217,9 @@ def _all_results(evidence: Evidence) -> Details:
                 format_difference(comparison.difference, rate=rate),
                 (verdict_tag(comparison.verdict),),
                 (
-                    Words(format_probability(comparison.p_value)),
+                    Words(explain_verdict(comparison)),
                     Words(f"{comparison.gained:,} gained, {comparison.lost:,} lost"),
+                    Words(f"Items taken one by one: {format_probability(comparison.p_value)}"),
                     Words(f"Intervals: {comparison.tuned.method}", "hint"),
                     Words(f"Of the difference: {comparison.difference.method}", "hint"),
                 ),
@@ -193,8 +229,10 @@ def _all_results(evidence: Evidence) -> Details:
         "Every result, with how it was worked out",
         (
             Paragraph(
-                "The p-value (exact McNemar test) is the chance of a change at least this uneven "
-                "between items gained and items lost if the two models were equally good."
+                "A p-value is the chance of a difference at least this large if it were arbitrary "
+                "which of the two models gave which answers. Items that belong together, such as "
+                "wordings of one situation, change sides together. Beside it stands the exact "
+                "McNemar test, which takes items one by one and so can be too sure of itself."
             ),
             Table(
                 "Every result",

@@ -1,6 +1,6 @@
 """What a model was made of: the data, and the base model with its licence's duties."""
 
-from civicbench.cards.document import (
+from civicbench.pages.document import (
     Block,
     Bullets,
     Cell,
@@ -16,7 +16,7 @@ from civicbench.cards.document import (
     code,
     words,
 )
-from civicbench.cards.wording import format_count
+from civicbench.pages.wording import format_count
 from civicbench.registry.evidence import Evidence
 
 

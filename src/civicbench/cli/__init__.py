@@ -10,12 +10,14 @@ import warnings
 import click
 
 from civicbench import __version__
+from civicbench.cli.comparing import card, compare
+from civicbench.cli.evaluating import evaluate, scores
 from civicbench.cli.listing import datasets, models, recipes
 from civicbench.cli.project import doctor, init
 from civicbench.cli.talking import chat
 from civicbench.cli.versions import registry
-from civicbench.cli.working import card, compare, evaluate, plan, run, train
-from civicbench.core.environment import keep_hub_offline
+from civicbench.cli.working import plan, run, train
+from civicbench.core.environment import keep_hub_offline, yield_waiting_threads
 from civicbench.core.errors import CivicbenchError, ExitCode
 
 _EPILOGUE = (
@@ -58,8 +60,8 @@ def application(offline: bool) -> None:
 
 
 for _command in (
-    init, plan, run, train, evaluate, compare, registry, card, models, datasets, recipes, chat,
-    doctor,
+    init, plan, run, train, evaluate, scores, compare, registry, card, models, datasets, recipes,
+    chat, doctor,
 ):  # fmt: skip
     application.add_command(_command)
 
@@ -67,6 +69,7 @@ for _command in (
 def main() -> None:
     """Run the command line and exit with a documented code."""
     keep_hub_offline()
+    yield_waiting_threads()
     # The libraries' own chatter hides what Civicbench says; their errors still come through.
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     for library in ("lm_eval", "bitsandbytes"):

@@ -1,25 +1,23 @@
 """Commands that plan and do work."""
 
-from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from civicbench.cli.comparisons import print_comparisons
 from civicbench.cli.output import print_json, print_table
 
 if TYPE_CHECKING:
-    from civicbench.evaluation.results import Comparison, Estimate
     from civicbench.pipeline.planning import Plan
 
-_recipe = click.argument("recipe")
-_overrides = click.argument("overrides", nargs=-1, metavar="[KEY.PATH=VALUE]...")
+recipe_argument = click.argument("recipe")
+overrides_argument = click.argument("overrides", nargs=-1, metavar="[KEY.PATH=VALUE]...")
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 
 
 @click.command()
-@_recipe
-@_overrides
+@recipe_argument
+@overrides_argument
 @_json
 def plan(recipe: str, overrides: tuple[str, ...], as_json: bool) -> None:
     """Show what a run of RECIPE would do and need; change nothing."""
@@ -35,8 +33,8 @@ def plan(recipe: str, overrides: tuple[str, ...], as_json: bool) -> None:
 
 
 @click.command()
-@_recipe
-@_overrides
+@recipe_argument
+@overrides_argument
 @_json
 def run(recipe: str, overrides: tuple[str, ...], as_json: bool) -> None:
     """Run RECIPE the whole way: data, training, evaluation, registry, card.
@@ -66,7 +64,7 @@ def run(recipe: str, overrides: tuple[str, ...], as_json: bool) -> None:
             }
         )
     else:
-        _print_comparisons([c for c in outcome.comparisons if c.headline])
+        print_comparisons([c for c in outcome.comparisons if c.headline])
         met = "met" if outcome.gate.passed else "NOT met"
         click.echo(f"Gate {outcome.gate.gate}: {met}")
         version = outcome.version
@@ -83,8 +81,8 @@ def run(recipe: str, overrides: tuple[str, ...], as_json: bool) -> None:
 
 
 @click.command()
-@_recipe
-@_overrides
+@recipe_argument
+@overrides_argument
 def train(recipe: str, overrides: tuple[str, ...]) -> None:
     """Run RECIPE up to its trained adapter."""
     from civicbench.core.progress import Reporter
@@ -95,96 +93,6 @@ def train(recipe: str, overrides: tuple[str, ...]) -> None:
     loaded = load_recipe(recipe, overrides=overrides)
     _, output = run_training(loaded, workspace=Workspace.locate(), reporter=Reporter())
     click.echo(f"Adapter: {output.folder / 'adapter'}")
-
-
-@click.command()
-@_recipe
-@_overrides
-@_json
-def evaluate(recipe: str, overrides: tuple[str, ...], as_json: bool) -> None:
-    """Score the base and the tuned model of RECIPE on its suites, and compare them by pairs.
-
-    Trains first where the adapter does not stand done; registers nothing.
-    """
-    from civicbench.core.progress import Reporter
-    from civicbench.core.workspace import Workspace
-    from civicbench.pipeline.running import run_evaluation
-    from civicbench.recipes.loading import load_recipe
-
-    loaded = load_recipe(recipe, overrides=overrides)
-    _, _, scores = run_evaluation(loaded, workspace=Workspace.locate(), reporter=Reporter())
-    comparisons = [c for entry in scores for c in entry.comparisons]
-    if as_json:
-        print_json([c.model_dump(mode="json") for c in comparisons])
-        return
-    _print_comparisons(comparisons)
-    for entry in scores:
-        click.echo(f"Answers to {entry.suite.settings.name}: {entry.tuned.folder / 'items.jsonl'}")
-
-
-@click.command()
-@click.argument("first")
-@click.argument("second")
-@_json
-def compare(first: str, second: str, as_json: bool) -> None:
-    """Compare two registered versions by pairs of items, on the suites they share.
-
-    FIRST and SECOND are MODEL, MODEL:NUMBER or the beginning of a digest. Differences are
-    SECOND minus FIRST.
-    """
-    from civicbench.core.workspace import Workspace
-    from civicbench.pipeline.comparing import compare_versions
-
-    comparisons = compare_versions(first, second, workspace=Workspace.locate())
-    if as_json:
-        print_json([c.model_dump(mode="json") for c in comparisons])
-        return
-    _print_comparisons(comparisons, columns=(first, second))
-
-
-@click.command()
-@click.argument("version")
-@click.option(
-    "--to", "folder", type=click.Path(path_type=Path), help="Folder for the card's files."
-)
-def card(version: str, folder: Path | None) -> None:
-    """Write the model card of a registered VERSION as HTML and Markdown.
-
-    VERSION is MODEL, MODEL:NUMBER or the beginning of a digest.
-    """
-    from civicbench.core.workspace import Workspace
-    from civicbench.pipeline.comparing import write_version_card
-
-    paths = write_version_card(version, folder=folder, workspace=Workspace.locate())
-    click.echo(str(paths.html))
-    click.echo(str(paths.markdown))
-
-
-def _print_comparisons(
-    comparisons: Sequence["Comparison"], *, columns: tuple[str, str] = ("base", "tuned")
-) -> None:
-    rows = [
-        (
-            c.suite,
-            c.title if c.metric == "accuracy" else f"{c.title}: {c.metric}",
-            _share(c.base.value),
-            _share(c.tuned.value),
-            _difference(c.difference),
-            c.verdict,
-        )
-        for c in comparisons
-    ]
-    print_table("", ("suite", "measure", *columns, "difference [95 % interval]", "verdict"), rows)
-    if any(c.better == "half" for c in comparisons):
-        click.echo("Where 50 % is the ideal, the difference says how much nearer to it.")
-
-
-def _share(value: float) -> str:
-    return f"{100 * value:.1f} %"
-
-
-def _difference(estimate: "Estimate") -> str:
-    return f"{100 * estimate.value:+.1f} [{100 * estimate.low:+.1f}, {100 * estimate.high:+.1f}]"
 
 
 def _print_plan(made: "Plan") -> None:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from civicbench.core.errors import InvalidInputError
+from civicbench.core.errors import InvalidInputError, PartAbsentError
 from civicbench.core.settings import suggest
 
 CONTENT_FOLDERS = ("recipes", "datasets", "training", "evaluation", "configs", "slurm")
@@ -51,12 +51,16 @@ def find_content(kind: str, name: str) -> Path:
 
     Raises:
         InvalidInputError: No such name; with the nearest known one.
+        PartAbsentError: A link of that name leads nowhere.
     """
     if name in list_content(kind):
         for root in content_roots():
             path = root / kind.format(name=name)
             if path.is_file():
                 return path
+    for root in content_roots():
+        path = root / kind.format(name=name)
+        _refuse_broken_links(path, root=root)
     known = sorted(list_content(kind))
     near = suggest(name, known)
     folder = kind.split("{name}")[0].rstrip("/")
@@ -79,3 +83,15 @@ def list_content(kind: str) -> dict[str, Path]:
                 name = path.relative_to(folder).as_posix().removesuffix(after)
                 found[name] = path
     return found
+
+
+def _refuse_broken_links(path: Path, *, root: Path) -> None:
+    """Name a link on the way to a part that leads nowhere: the part is not simply unknown."""
+    for step in (path, *path.parents):
+        if step == root:
+            return
+        if step.is_symlink() and not step.exists():
+            raise PartAbsentError(
+                "is a link that leads nowhere", where=str(step), got=str(step.readlink()),
+                remedy="mend the link, or put the files in its place",
+            )  # fmt: skip

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 
 _LINE_EVERY_S = 15.0
+_AT_ONCE_S = 0.05
 Advance = Callable[[int], None]
 
 
@@ -31,12 +32,14 @@ class Reporter:
         Yields:
             A function that is called with how much more is done.
         """
-        shown = self._live_bar(label, total) if self._live else self._lines(label, total, unit)
+        shown = (
+            self._live_bar(label, total, unit) if self._live else self._lines(label, total, unit)
+        )
         with shown as advance:
             yield advance
 
     @contextlib.contextmanager
-    def _live_bar(self, label: str, total: int) -> Iterator[Advance]:
+    def _live_bar(self, label: str, total: int, unit: str) -> Iterator[Advance]:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
         from rich.progress import TimeRemainingColumn as Remaining
@@ -45,24 +48,54 @@ class Reporter:
             TextColumn("  {task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
             Remaining(),
         )
+        pace = _Pace()
         with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-            task = progress.add_task(label, total=total)
-            yield lambda amount: progress.advance(task, amount)
+            task = progress.add_task(label, total=total, rate="")
+
+            def advance(amount: int) -> None:
+                pace.advance(amount)
+                progress.update(task, advance=amount, rate=f"{pace.per_second:.1f} {unit}/s")
+
+            yield advance
 
     @contextlib.contextmanager
     def _lines(self, label: str, total: int, unit: str) -> Iterator[Advance]:
-        started = shown = time.monotonic()
-        done = 0
+        pace = _Pace()
+        shown = time.monotonic()
 
         def advance(amount: int) -> None:
-            nonlocal done, shown
-            done += amount
+            nonlocal shown
+            pace.advance(amount)
             now = time.monotonic()
-            if now - shown >= _LINE_EVERY_S and done < total:
+            if now - shown >= _LINE_EVERY_S and pace.done < total and pace.per_second > 0:
                 shown = now
-                left_s = (now - started) / max(done, 1) * (total - done)
-                self.say(f"  {label}: {done} of {total} {unit}, about {left_s:.0f} s left")
+                left_s = (total - pace.done) / pace.per_second
+                self.say(
+                    f"  {label}: {pace.done} of {total} {unit}, {pace.per_second:.1f} {unit}/s, "
+                    f"about {left_s:.0f} s left"
+                )
 
         yield advance
+
+
+class _Pace:
+    """How much is done, and how fast: what is found done at once does not count as speed."""
+
+    def __init__(self) -> None:
+        self.done = 0
+        self._started = time.monotonic()
+        self._found = 0
+
+    @property
+    def per_second(self) -> float:
+        """How much is done a second."""
+        return (self.done - self._found) / max(time.monotonic() - self._started, 1e-9)
+
+    def advance(self, amount: int) -> None:
+        """Count what is done."""
+        if self.done == 0 and time.monotonic() - self._started < _AT_ONCE_S:
+            self._found = amount
+        self.done += amount

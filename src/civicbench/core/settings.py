@@ -1,7 +1,6 @@
 """The base of all settings, and validation that names every mistake at once."""
 
 import difflib
-import types
 import typing
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
@@ -51,7 +50,8 @@ def check_settings(kind: type[SettingsT], data: Any) -> tuple[SettingsT | None, 
     try:
         return kind.model_validate(data), ()
     except ValidationError as error:
-        return None, tuple(_explain(kind, detail) for detail in error.errors(include_url=False))
+        details = _without_consequences(error.errors(include_url=False))
+        return None, tuple(_explain(kind, detail) for detail in details)
 
 
 def list_mistakes(mistakes: Sequence[str]) -> str:
@@ -60,11 +60,25 @@ def list_mistakes(mistakes: Sequence[str]) -> str:
     return "\n".join([count, *(f"  - {mistake}" for mistake in mistakes)])
 
 
+def _without_consequences(details: Sequence[ErrorDetails]) -> list[ErrorDetails]:
+    """Return mistakes without "too short" where entries could not be read: that only follows."""
+    places = [detail["loc"] for detail in details]
+    return [
+        detail
+        for detail in details
+        if detail["type"] != "too_short"
+        or not any(
+            len(place) > len(detail["loc"]) and place[: len(detail["loc"])] == detail["loc"]
+            for place in places
+        )
+    ]
+
+
 def _explain(kind: type[BaseModel], detail: ErrorDetails) -> str:
-    path = ".".join(str(part) for part in detail["loc"]) or "(the whole)"
+    parts, owners = _walk(kind, detail["loc"])
+    path = ".".join(parts) or "(the whole)"
     if detail["type"] == "extra_forbidden":
-        owner = _model_at(kind, detail["loc"][:-1])
-        known = list(owner.model_fields) if owner else []
+        known = list(dict.fromkeys(name for owner in owners for name in owner.model_fields))
         near = suggest(str(detail["loc"][-1]), known)
         hint = f"did you mean {near}?" if near else f"known keys: {', '.join(known)}"
         return f"{path}: unknown key; {hint}"
@@ -77,28 +91,46 @@ def _explain(kind: type[BaseModel], detail: ErrorDetails) -> str:
     return f"{path}: {message[:1].lower()}{message[1:]}; got {got}"
 
 
-def _model_at(kind: type[BaseModel], path: tuple[int | str, ...]) -> type[BaseModel] | None:
-    """Return the settings class that stands at a path of field names and indices."""
-    current: type[BaseModel] | None = kind
-    for part in path:
-        if current is None:
-            return None
+def _walk(
+    kind: type[BaseModel], location: tuple[int | str, ...]
+) -> tuple[list[str], list[type[BaseModel]]]:
+    """Follow a mistake's location through the settings classes.
+
+    Returns:
+        The path as a user wrote it, without the names of union members that pydantic puts in, and
+        the classes to which its last part belongs.
+    """
+    path: list[str] = []
+    owners: list[type[BaseModel]] = [kind]
+    current = owners
+    for number, part in enumerate(location):
         if isinstance(part, int):
+            path.append(str(part))
             continue
-        field = current.model_fields.get(part)
-        if field is None:
-            # Tagged unions put the tag into the path: stay where we are.
+        chosen = [model for model in current if _is_called(model, part)]
+        if len(current) > 1 and chosen and number < len(location) - 1:
+            current = chosen  # a union's member: not a key that anybody wrote
             continue
-        current = _first_model(field.annotation)
-    return current
+        path.append(part)
+        owners = current
+        fields = [model.model_fields[part] for model in current if part in model.model_fields]
+        current = [model for field in fields for model in _models(field.annotation)]
+    return path, owners
 
 
-def _first_model(annotation: Any) -> type[BaseModel] | None:
+def _is_called(model: type[BaseModel], name: str) -> bool:
+    """Say whether a union's member is called so: by its class, or by its discriminator's value."""
+    return model.__name__ == name or any(
+        typing.get_origin(field.annotation) is typing.Literal
+        and name in typing.get_args(field.annotation)
+        for field in model.model_fields.values()
+        if field.is_required()
+    )
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    """Return the settings classes that stand in a type."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    if typing.get_origin(annotation) in (typing.Union, types.UnionType, list, tuple, dict):
-        for argument in typing.get_args(annotation):
-            found = _first_model(argument)
-            if found is not None:
-                return found
-    return None
+        return [annotation]
+    arguments = typing.get_args(annotation)
+    return [model for argument in arguments for model in _models(argument)]

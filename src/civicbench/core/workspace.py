@@ -54,6 +54,11 @@ class Workspace:
         return self.home / "cards"
 
     @property
+    def reports(self) -> Path:
+        """Evaluation reports by what they compare."""
+        return self.home / "reports"
+
+    @property
     def store(self) -> Path:
         """The registry's files, by digest."""
         return self.home / "store"

@@ -2,10 +2,22 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from civicbench.core.errors import IntegrityError
-from civicbench.evaluation.metrics import ACCURACY, MACRO_F1, MACRO_RESAMPLES, positions
+from civicbench.evaluation.metrics import (
+    ACCURACY,
+    MACRO_F1,
+    PROMPT_LENGTH,
+    clusters_of,
+    metric_estimate,
+    positions,
+    slices_of,
+)
 from civicbench.evaluation.records import ItemRecord
 from civicbench.evaluation.results import (
+    Better,
     Comparison,
     Estimate,
     Flip,
@@ -13,15 +25,27 @@ from civicbench.evaluation.results import (
     SliceComparison,
     SuiteResult,
 )
-from civicbench.evaluation.statistics.pairs import (
-    judge_difference,
-    mcnemar_exact,
-    paired_difference,
+from civicbench.evaluation.statistics.clusters import cluster_codes
+from civicbench.evaluation.statistics.families import judge_difference
+from civicbench.evaluation.statistics.measures import (
+    mean_of,
+    nearness_to_half,
 )
-from civicbench.evaluation.statistics.rates import bootstrap, macro_f1
+from civicbench.evaluation.statistics.pairs import (
+    Contrast,
+    contrast_macro_f1,
+    contrast_means,
+    estimate_contrast,
+    mcnemar_exact,
+    mean_difference,
+)
+from civicbench.evaluation.statistics.power import minimum_detectable
+from civicbench.evaluation.statistics.randomisation import sign_flip, swap_test
+from civicbench.evaluation.statistics.rates import is_binary
 
 _FLIPS_KEPT = 10
-_IDEAL_HALF = 0.5
+
+Pair = tuple[ItemRecord, ItemRecord]
 
 
 def compare_results(
@@ -53,22 +77,53 @@ def compare_results(
             where=base.suite,
             remedy="the suite was changed in between: evaluate both models again",
         )
-    second = {(item.task, item.id): item for item in tuned_items}
-    if {(item.task, item.id) for item in base_items} != second.keys():
+    second = {(item.task, item.id, item.seed): item for item in tuned_items}
+    if {(item.task, item.id, item.seed) for item in base_items} != second.keys():
         raise IntegrityError("the two results do not hold the same items", where=base.suite)
-    pairs = [(item, second[item.task, item.id]) for item in base_items]
+    pairs = [(item, second[item.task, item.id, item.seed]) for item in base_items]
     metrics = {(m.task, m.metric): m for m in tuned.metrics}
+    fields = _slice_fields(base)
     return tuple(
-        _compare(base, metric, metrics[metric.task, metric.metric],
-                 [pair for pair in pairs if pair[0].task == metric.task])
+        _compare(
+            base,
+            metric,
+            metrics[metric.task, metric.metric],
+            [pair for pair in pairs if pair[0].task == metric.task],
+            fields=fields,
+        )
         for metric in base.metrics
-    )  # fmt: skip
+    )
+
+
+def suspects(comparisons: Sequence[Comparison]) -> tuple[tuple[str, str], ...]:
+    """Return (suite, task) of the tasks that both models answered alike on every item.
+
+    The same answers with the same log-likelihoods: the adapter may not be on, or one model was
+    scored twice. Equal answers with unequal log-likelihoods are no reason for suspicion.
+    """
+    alike = {
+        (c.suite, c.task): None for c in comparisons if c.identical_items == c.difference.items
+    }
+    return tuple(alike)
+
+
+def _slice_fields(result: SuiteResult) -> tuple[str, ...]:
+    fields = (s.field for metric in result.metrics for s in metric.slices)
+    return tuple(field for field in dict.fromkeys(fields) if field != PROMPT_LENGTH)
 
 
 def _measured(result: SuiteResult) -> set[tuple[str, ...]]:
-    """Return what a result measures: task, metric, direction and slices."""
+    """Return what a result measures: task, metric, direction and slices.
+
+    How long a prompt is depends on the tokenizer, and is no part of it.
+    """
     return {
-        (m.task, m.metric, m.better, *(f"{s.field}={s.value}" for s in m.slices))
+        (
+            m.task,
+            m.metric,
+            m.better,
+            *(f"{s.field}={s.value}" for s in m.slices if s.field != PROMPT_LENGTH),
+        )
         for m in result.metrics
     }
 
@@ -77,27 +132,27 @@ def _compare(
     result: SuiteResult,
     base: MetricResult,
     tuned: MetricResult,
-    pairs: Sequence[tuple[ItemRecord, ItemRecord]],
+    pairs: Sequence[Pair],
+    *,
+    fields: Sequence[str],
 ) -> Comparison:
-    clusters = [first.cluster for first, _ in pairs]
     p_value: float | None = None
     gained = lost = 0
     flips: tuple[Flip, ...] = ()
-    if base.metric == MACRO_F1:
-        difference = _macro_f1_difference(pairs, clusters, seed=result.seed)
-    else:
-        before = [first.values[base.metric] for first, _ in pairs]
-        after = [second.values[base.metric] for _, second in pairs]
+    slices: tuple[SliceComparison, ...] = ()
+    difference = _difference(pairs, base.metric, base.better, seed=result.seed)
+    contrast = _contrast(pairs, base.metric, base.better)
+    p_cluster = _swap(contrast, seed=result.seed)
+    if base.metric != MACRO_F1:
+        before, after = _values(pairs, base.metric)
         gained = sum(b > a for a, b in zip(before, after, strict=True))
         lost = sum(b < a for a, b in zip(before, after, strict=True))
-        p_value = mcnemar_exact(before, after)
-        if base.better == "half":
-            difference = _nearer_to_half(before, after, clusters, seed=result.seed)
-        else:
-            difference = paired_difference(before, after, clusters=clusters, seed=result.seed)
+        drawn = any(first.seed is not None for first, _ in pairs)
+        if is_binary(before) and is_binary(after) and not drawn:
+            p_value = mcnemar_exact(before, after)
+        slices = _compare_slices(pairs, base, fields=fields, seed=result.seed)
         if base.metric == ACCURACY:
             flips = _flips(pairs)
-    better = "higher" if base.better == "half" else base.better
     return Comparison(
         suite=result.suite,
         task=base.task,
@@ -110,57 +165,76 @@ def _compare(
         tuned=tuned.estimate,
         difference=difference,
         p_value=p_value,
+        p_cluster=p_cluster,
+        minimum_detectable=minimum_detectable(contrast),
         gained=gained,
         lost=lost,
-        verdict=judge_difference(difference, better=better),
-        slices=tuple(
-            SliceComparison(field=a.field, value=a.value, base=a.estimate, tuned=b.estimate)
-            for a, b in zip(base.slices, tuned.slices, strict=True)
+        identical_items=sum(
+            (a.answer, a.log_likelihoods) == (b.answer, b.log_likelihoods) for a, b in pairs
         ),
+        verdict=judge_difference(difference, better=base.better, p_value=p_cluster, margin=None),
+        slices=slices,
         flips=flips,
     )
 
 
-def _macro_f1_difference(
-    pairs: Sequence[tuple[ItemRecord, ItemRecord]], clusters: Sequence[str], *, seed: int
-) -> Estimate:
-    expected, before = positions([first for first, _ in pairs])
-    _, after = positions([second for _, second in pairs])
-    low, high = bootstrap(
-        lambda drawn: (
-            macro_f1(expected[drawn], after[drawn]) - macro_f1(expected[drawn], before[drawn])
-        ),
-        clusters=clusters,
-        seed=seed,
-        resamples=MACRO_RESAMPLES,
-    )
-    value = macro_f1(expected, after) - macro_f1(expected, before)
-    return Estimate(
-        value=value, low=low, high=high, items=len(pairs), method="paired bootstrap over clusters"
-    )
+def _compare_slices(
+    pairs: Sequence[Pair], metric: MetricResult, *, fields: Sequence[str], seed: int
+) -> tuple[SliceComparison, ...]:
+    """Return both models by slice; an item's slice is the first model's."""
+    second = {(first.id, first.seed): other for first, other in pairs}
+    found = []
+    for field, value, part in slices_of([first for first, _ in pairs], fields):
+        others = [second[item.id, item.seed] for item in part]
+        both = list(zip(part, others, strict=True))
+        found.append(
+            SliceComparison(
+                field=field,
+                value=value,
+                base=metric_estimate(part, metric.metric, seed=seed),
+                tuned=metric_estimate(others, metric.metric, seed=seed),
+                difference=_difference(both, metric.metric, metric.better, seed=seed),
+            )
+        )
+    return tuple(found)
 
 
-def _nearer_to_half(
-    before: Sequence[float], after: Sequence[float], clusters: Sequence[str], *, seed: int
-) -> Estimate:
-    """Return how much nearer to 0.5 the second model's share is, with its paired interval."""
-    import numpy as np
-
-    first, second = np.asarray(before), np.asarray(after)
-    low, high = bootstrap(
-        lambda drawn: float(
-            abs(first[drawn].mean() - _IDEAL_HALF) - abs(second[drawn].mean() - _IDEAL_HALF)
-        ),
-        clusters=clusters,
-        seed=seed,
-    )
-    value = float(abs(first.mean() - _IDEAL_HALF) - abs(second.mean() - _IDEAL_HALF))
-    return Estimate(
-        value=value, low=low, high=high, items=len(before), method="paired bootstrap over clusters"
+def _values(pairs: Sequence[Pair], metric: str) -> tuple[list[float], list[float]]:
+    return (
+        [first.values[metric] for first, _ in pairs],
+        [second.values[metric] for _, second in pairs],
     )
 
 
-def _flips(pairs: Sequence[tuple[ItemRecord, ItemRecord]]) -> tuple[Flip, ...]:
+def _codes(pairs: Sequence[Pair]) -> NDArray[np.intp]:
+    return cluster_codes(clusters_of([first for first, _ in pairs]))
+
+
+def _contrast(pairs: Sequence[Pair], metric: str, better: Better) -> Contrast:
+    if metric == MACRO_F1:
+        expected, before = positions([first for first, _ in pairs])
+        _, after = positions([second for _, second in pairs])
+        return contrast_macro_f1(expected, before, after, codes=_codes(pairs))
+    first, second = _values(pairs, metric)
+    statistic = nearness_to_half if better == "half" else mean_of
+    return contrast_means(first, second, codes=_codes(pairs), statistic=statistic)
+
+
+def _difference(pairs: Sequence[Pair], metric: str, better: Better, *, seed: int) -> Estimate:
+    if metric == MACRO_F1 or better == "half":
+        return estimate_contrast(_contrast(pairs, metric, better), seed=seed)
+    before, after = _values(pairs, metric)
+    return mean_difference(before, after, codes=_codes(pairs), seed=seed)
+
+
+def _swap(contrast: Contrast, *, seed: int) -> float:
+    """Return the p-value by swapping the models within clusters: of a mean, by flipping signs."""
+    if contrast.statistic is mean_of:
+        return sign_flip(contrast.second[:, 0] - contrast.first[:, 0], seed=seed)
+    return swap_test(contrast, seed=seed)
+
+
+def _flips(pairs: Sequence[Pair]) -> tuple[Flip, ...]:
     """Return items that one model got right and the other wrong: losses first, a few of each."""
     lost: list[Flip] = []
     won: list[Flip] = []

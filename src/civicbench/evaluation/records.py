@@ -9,6 +9,7 @@ from civicbench.core.documents import read_text
 from civicbench.core.files import write_text_whole
 
 ITEMS_NAME = "items.jsonl"
+PROMPTS_NAME = "prompts.jsonl"
 
 
 class ItemRecord(BaseModel):
@@ -20,6 +21,8 @@ class ItemRecord(BaseModel):
     """The task within the suite."""
     id: str
     """The item."""
+    seed: int | None
+    """The seed of a drawn answer; None for choices and the likeliest answer."""
     cluster: str
     """Its cluster."""
     slices: dict[str, str]
@@ -28,6 +31,10 @@ class ItemRecord(BaseModel):
     """The last user turn, for reading."""
     prompt_digest: str
     """Digest of the prompt's token ids."""
+    prompt_tokens: int
+    """How many there are."""
+    choices: tuple[str, ...]
+    """The choices as written; empty for generated answers."""
     expected: str
     """The right answer."""
     answer: str
@@ -42,6 +49,44 @@ class ItemRecord(BaseModel):
     """The item's value by metric: 1.0 right, 0.0 wrong."""
     flags: tuple[str, ...]
     """Oddities: "cut by the token limit", "empty answer"."""
+
+
+class PromptExample(BaseModel):
+    """One item of a task as the model read it, token by token: for a person to look at."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    task: str
+    """The task within the suite."""
+    id: str
+    """The item."""
+    prompt_pieces: tuple[str, ...]
+    """The text of each token of the prompt, control tokens as they are spelt."""
+    answer_pieces: tuple[str, ...]
+    """The text of each token of the right choice; empty for generated answers."""
+
+
+class ScoreMeasurements(BaseModel):
+    """What differs between two equal evaluations: `measurements.json`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    machine: str
+    """The processor or GPU, in words."""
+    processes: int
+    """Processes that shared the work."""
+    wall_time_s: float
+    """From loading the model to the last answer."""
+    items_per_second: float
+    """Items a second of that time."""
+    items_found: int
+    """Requests to the model that were found answered and not asked again."""
+    prompt_tokens: int
+    """Tokens of all prompts and choices, as a scorer without sharing would compute them."""
+    computed_tokens: int
+    """Tokens that were computed."""
+    peak_memory_bytes: int
+    """The process's peak resident memory; on a GPU the peak of its allocated memory."""
 
 
 def write_items(folder: Path, items: Iterable[ItemRecord]) -> None:
@@ -66,3 +111,27 @@ def parse_items(path: Path) -> list[ItemRecord]:
     """
     lines = read_text(path).split("\n")
     return [ItemRecord.model_validate_json(line) for line in lines if line]
+
+
+def write_prompts(folder: Path, prompts: Iterable[PromptExample]) -> None:
+    """Write a suite's prompt examples into a folder, whole."""
+    write_text_whole(folder / PROMPTS_NAME, "".join(p.model_dump_json() + "\n" for p in prompts))
+
+
+def read_prompts(folder: Path) -> list[PromptExample]:
+    """Return the prompt examples of a score folder.
+
+    Raises:
+        PartAbsentError: The folder holds none.
+    """
+    return parse_prompts(folder / PROMPTS_NAME)
+
+
+def parse_prompts(path: Path) -> list[PromptExample]:
+    """Return the prompt examples of a file, wherever it stands.
+
+    Raises:
+        PartAbsentError: There is no such file.
+    """
+    lines = read_text(path).split("\n")
+    return [PromptExample.model_validate_json(line) for line in lines if line]

@@ -4,8 +4,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-Verdict = Literal["better", "worse", "not distinguishable"]
+Verdict = Literal["better", "worse", "no worse by more than the margin", "not distinguishable"]
 Better = Literal["higher", "lower", "half"]
+Place = tuple[str, str, str]
+"""Suite, task and metric."""
 
 
 class _Fact(BaseModel):
@@ -25,6 +27,10 @@ class Estimate(_Fact):
     """Items it stands on."""
     method: str
     """How the interval was made, for example "Wilson"."""
+    bound: float | None = None
+    """Where none or all of the items are right: the exact one-sided 95 % bound, else None."""
+    bound_together: float | None = None
+    """The same if the items of a cluster stand or fall together; None where none share one."""
 
 
 class SliceEstimate(_Fact):
@@ -76,8 +82,20 @@ class SuiteResult(_Fact):
     """Digest of the base model."""
     adapter_digest: str | None
     """Digest of the adapter; None for the base."""
+    tokenizer_digest: str
+    """Digest of the tokenizer."""
     template_digest: str
     """Digest of the chat template."""
+    prompt_proof_digest: str
+    """Digest of every item's prompt as training would have made it, equal to what was asked."""
+    differences_from_training: tuple[str, ...]
+    """What differs from training on purpose, each with the suite's reason."""
+    precision: str
+    """Number format of the weights while scoring."""
+    engine: str
+    """What computed the answers: "civicbench", the own scorer, or "vllm"."""
+    device: str
+    """"cpu", or the GPU's name."""
     metrics: tuple[MetricResult, ...]
     """The metrics."""
     flags: dict[str, int]
@@ -129,13 +147,24 @@ class Comparison(_Fact):
     difference: Estimate
     """Second minus first with its paired 95 % interval; where 0.5 is the ideal, how much nearer."""
     p_value: float | None
-    """Exact McNemar p-value (two-sided) for right/wrong items; None for other values."""
+    """Exact McNemar p-value (two-sided) for right/wrong items; None for other values, and where
+    several answers were drawn for an item."""
+    p_cluster: float | None = None
+    """P-value (two-sided) by swapping the models within whole clusters."""
+    p_holm: float | None = None
+    """The same, adjusted for all headline measures of the decision; None for other measures."""
+    margin: float | None = None
+    """The loss that was declared tolerable before measuring; None where none was."""
+    minimum_detectable: float | None = None
+    """The smallest true difference that would be found four times in five at this size."""
     gained: int
     """Items that only the second model got right."""
     lost: int
     """Items that only the first model got right."""
+    identical_items: int = 0
+    """Items with the same answer and the same log-likelihoods from both models."""
     verdict: Verdict
-    """What the interval says."""
+    """What interval, p-value and margin say together."""
     slices: tuple["SliceComparison", ...] = ()
     """Both models by slice."""
     flips: tuple[Flip, ...] = ()
@@ -153,3 +182,5 @@ class SliceComparison(_Fact):
     """The first model."""
     tuned: Estimate
     """The second model."""
+    difference: Estimate
+    """Second minus first, as for the whole."""

@@ -8,30 +8,37 @@ from typing import TYPE_CHECKING, Literal
 
 from civicbench.core.digests import digest_json
 from civicbench.core.documents import read_text
-from civicbench.core.environment import package_versions, processor_name
-from civicbench.core.files import write_json_whole, write_text_whole
+from civicbench.core.environment import package_versions, peak_memory_bytes
+from civicbench.core.files import write_text_whole
 from civicbench.core.stages import Stage
 from civicbench.core.workspace import Workspace
-from civicbench.evaluation.answers import choose, read_lines
 from civicbench.evaluation.items import Item, Question, items_digest, questions_of
-from civicbench.evaluation.metrics import ACCURACY, suite_metrics
-from civicbench.evaluation.records import ItemRecord, write_items
+from civicbench.evaluation.metrics import suite_metrics
+from civicbench.evaluation.prompt_proof import SystemTurns, named_differences, prove_prompts
+from civicbench.evaluation.records import (
+    ItemRecord,
+    PromptExample,
+    ScoreMeasurements,
+    write_items,
+    write_prompts,
+)
 from civicbench.evaluation.results import SuiteResult
-from civicbench.evaluation.settings import ChoiceTask, SuiteSettings, Task
-from civicbench.models.loading import Precision
+from civicbench.evaluation.settings import SuiteSettings, Task
+from civicbench.models.loading import Precision, device_name
 from civicbench.models.record import ModelRecord
 from civicbench.models.rendering import ChatRenderer
 
 if TYPE_CHECKING:
-    from civicbench.evaluation.scorer import SharedPrefixLM
-    from civicbench.evaluation.tasks import Response
+    from civicbench.evaluation.scorer.language_model import SharedPrefixLM
+    from civicbench.evaluation.tasks import Response, Sitting
 
-CODE_VERSION = 1
+CODE_VERSION = 2
 RESULT_NAME = "result.json"
 MEASUREMENTS_NAME = "measurements.json"
 BOOTSTRAP_SEED = 20261
-# Below this the sums of two runs on other batches differ by rounding alone.
-_DECIMALS = 5
+# What computes the logits: other versions may round otherwise.
+_COMPUTING_PACKAGES = ("lm-eval", "peft", "tokenizers", "torch", "transformers")
+EngineName = Literal["civicbench", "vllm"]
 
 
 @dataclass(frozen=True)
@@ -43,12 +50,40 @@ class Subject:
         base: The base model.
         adapter_digest: Digest of the adapter; None for the base.
         precision: Number format of the weights while scoring.
+        quantised_4bit: Whether the base is loaded in 4 bits.
+        engine: What computes its answers.
+        trained_system_turns: The system turns of the training rows.
     """
 
     role: Literal["base", "tuned"]
     base: ModelRecord
     adapter_digest: str | None
     precision: Precision
+    quantised_4bit: bool
+    engine: EngineName
+    trained_system_turns: SystemTurns
+
+    @property
+    def computing_packages(self) -> dict[str, str]:
+        """Versions of the packages that compute its answers."""
+        engine = ("vllm",) if self.engine == "vllm" else ()
+        return package_versions(_COMPUTING_PACKAGES + engine)
+
+    @property
+    def answers_digest(self) -> str:
+        """Digest of everything about the model that shapes its answers to token ids."""
+        return digest_json(
+            {
+                "weights": self.base.weights_digest,
+                "adapter": self.adapter_digest,
+                "precision": self.precision,
+                "quantised_4bit": self.quantised_4bit,
+                "engine": self.engine,
+                "device": device_name(),
+                "packages": self.computing_packages,
+                "code_version": CODE_VERSION,
+            }
+        )
 
 
 def score_stage(
@@ -56,13 +91,15 @@ def score_stage(
 ) -> Stage:
     """Return the stage that scores a model on a suite.
 
-    Its key covers items, prompts' template, tokenizer, weights, adapter and precision, so that
-    a change of any of them is scored anew and nothing is scored twice.
+    Its key covers items, template, tokenizer, weights, adapter, number format, device and library
+    versions, so that a change of any of them is scored anew and nothing is scored twice.
 
     Raises:
-        InvalidInputError: Items that do not fit the suite's tasks.
+        InvalidInputError: Items that do not fit the suite's tasks, or prompts that differ from
+            training's without the suite saying so.
     """
     asked = {task.name: questions_of(task, items, suite=suite) for task in suite.tasks}
+    differences = named_differences(suite, items, trained=subject.trained_system_turns)
     return Stage(
         kind="score",
         name=f"suite {suite.name}, {subject.role} model",
@@ -71,6 +108,10 @@ def score_stage(
             "suite": suite.model_dump(mode="json"),
             "role": subject.role,
             "precision": subject.precision,
+            "engine": subject.engine,
+            "device": device_name(),
+            "packages": subject.computing_packages,
+            "differences_from_training": list(differences),
         },
         inputs={
             "items": items_digest(asked),
@@ -78,10 +119,28 @@ def score_stage(
             "tokenizer": subject.base.tokenizer_digest,
             "template": subject.base.template_digest,
             "adapter": subject.adapter_digest or "none",
+            "model": subject.answers_digest,
         },
         code_version=CODE_VERSION,
         volatile=frozenset({MEASUREMENTS_NAME}),
     )
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What scoring found.
+
+    Attributes:
+        result: The suite's result.
+        items: Every item's record.
+        prompts: One item of each task, token by token.
+        measurements: What scoring took.
+    """
+
+    result: SuiteResult
+    items: tuple[ItemRecord, ...]
+    prompts: tuple[PromptExample, ...]
+    measurements: ScoreMeasurements
 
 
 def score(
@@ -89,61 +148,89 @@ def score(
     items: Sequence[Item],
     subject: Subject,
     *,
-    folder: Path,
     renderer: ChatRenderer,
     language_model: Callable[[], "SharedPrefixLM"],
-) -> None:
-    """Score a model on a suite and write item records, result and measurements.
+    processes: int = 1,
+) -> Scores:
+    """Score a model on a suite.
 
     Args:
         suite: The suite.
         items: Its items.
         subject: What is scored.
-        folder: Where the files go.
         renderer: The model's renderer.
         language_model: Gives the loaded model; called once the items were found sound.
-    """
-    from civicbench.evaluation.tasks import ask
+        processes: How many share the work, for the record.
 
-    questions = {task.name: (task, questions_of(task, items, suite=suite)) for task in suite.tasks}
+    Raises:
+        InvalidInputError: Items that do not fit, or prompts that differ from training's without
+            the suite saying so.
+        WorkFailedError: A prompt that is not the one training would have made.
+    """
+    from civicbench.evaluation.judging import make_record
+    from civicbench.evaluation.tasks import ask, sittings_of
+
+    questions = {task.name: questions_of(task, items, suite=suite) for task in suite.tasks}
+    differences = named_differences(suite, items, trained=subject.trained_system_turns)
     started = time.monotonic()
     model = language_model()
-    responses = ask(questions, language_model=model, renderer=renderer)
-    records = [
-        _record(suite, task, question, response, renderer, cut=response.prompt in model.cut_prompts)
-        for task, asked in questions.values()
-        for question, response in zip(asked, responses[task.name], strict=True)
+    sittings = [
+        sitting for task in suite.tasks for sitting in sittings_of(task, questions[task.name])
     ]
+    responses = ask(sittings, language_model=model, renderer=renderer)
+    proof = prove_prompts(
+        {f"{n}": sitting.questions for n, sitting in enumerate(sittings)},
+        {f"{n}": [r.prompt_ids for r in answered] for n, answered in enumerate(responses)},
+        renderer=renderer,
+        differences=differences,
+    )
+    records = tuple(
+        make_record(suite, sitting.task, question, response)
+        for sitting, answered in zip(sittings, responses, strict=True)
+        for question, response in zip(sitting.questions, answered, strict=True)
+    )
     wall_time_s = time.monotonic() - started
-    flags: dict[str, int] = {}
-    for record in records:
-        for flag in record.flags:
-            flags[flag] = flags.get(flag, 0) + 1
     result = SuiteResult(
         suite=suite.name,
         title=suite.title,
         kind=suite.kind,
         model=subject.role,
-        items_digest=items_digest({name: asked for name, (_, asked) in questions.items()}),
-        prompts_digest=digest_json([record.prompt_digest for record in records]),
+        items_digest=items_digest(questions),
+        prompts_digest=prompts_digest(records),
         weights_digest=subject.base.weights_digest,
         adapter_digest=subject.adapter_digest,
+        tokenizer_digest=subject.base.tokenizer_digest,
         template_digest=subject.base.template_digest,
+        prompt_proof_digest=proof.digest,
+        differences_from_training=proof.differences,
+        precision=subject.precision,
+        engine=subject.engine,
+        device=device_name(),
         metrics=suite_metrics(suite, records, seed=BOOTSTRAP_SEED),
-        flags=flags,
-        packages=package_versions(),
+        flags=count_flags(records),
+        packages=package_versions() | subject.computing_packages,
         seed=BOOTSTRAP_SEED,
     )
-    write_items(folder, records)
-    write_text_whole(folder / RESULT_NAME, result.model_dump_json(indent=2) + "\n")
-    write_json_whole(
-        folder / MEASUREMENTS_NAME,
-        {
-            "machine": processor_name(),
-            "wall_time_s": round(wall_time_s, 3),
-            "items_per_second": round(len(records) / wall_time_s, 3),
-        },
+    measurements = ScoreMeasurements(
+        machine=device_name(in_words=True),
+        processes=processes,
+        wall_time_s=round(wall_time_s, 3),
+        items_per_second=round(len(records) / wall_time_s, 3),
+        items_found=model.effort.found,
+        prompt_tokens=model.effort.prompt_tokens,
+        computed_tokens=model.effort.computed_tokens,
+        peak_memory_bytes=peak_memory_bytes(),
     )
+    return Scores(result, records, _examples(sittings, responses, renderer), measurements)
+
+
+def write_scores(folder: Path, scores: Scores) -> None:
+    """Write item records, prompts, result and measurements into a folder."""
+    write_items(folder, scores.items)
+    write_prompts(folder, scores.prompts)
+    write_text_whole(folder / RESULT_NAME, scores.result.model_dump_json(indent=2) + "\n")
+    text = scores.measurements.model_dump_json(indent=2) + "\n"
+    write_text_whole(folder / MEASUREMENTS_NAME, text)
 
 
 def read_result(folder: Path) -> SuiteResult:
@@ -151,46 +238,43 @@ def read_result(folder: Path) -> SuiteResult:
     return SuiteResult.model_validate_json(read_text(folder / RESULT_NAME))
 
 
-def _record(
-    suite: SuiteSettings,
-    task: Task,
-    question: Question,
-    response: "Response",
+def read_score_measurements(folder: Path) -> ScoreMeasurements:
+    """Return what was measured when a score folder was made."""
+    return ScoreMeasurements.model_validate_json(read_text(folder / MEASUREMENTS_NAME))
+
+
+def prompts_digest(records: Sequence[ItemRecord]) -> str:
+    """Return the digest of all prompts' token ids."""
+    return digest_json([record.prompt_digest for record in records])
+
+
+def count_flags(records: Sequence[ItemRecord]) -> dict[str, int]:
+    """Return how many items have each flag."""
+    counts: dict[str, int] = {}
+    for record in records:
+        for flag in record.flags:
+            counts[flag] = counts.get(flag, 0) + 1
+    return counts
+
+
+def _examples(
+    sittings: Sequence["Sitting"],
+    responses: Sequence[Sequence["Response"]],
     renderer: ChatRenderer,
-    *,
-    cut: bool,
-) -> ItemRecord:
-    fields = question.item.fields
-    flags: list[str] = []
-    if isinstance(task, ChoiceTask):
-        position = choose(response.log_likelihoods, question.choices, per_byte=task.per_byte)
-        answer, expected = question.choices[position], question.choices[question.answer]
-        values = {ACCURACY: float(position == question.answer)}
-    else:
-        position = -1
-        answer = response.text
-        lines = read_lines(answer)
-        expected = "\n".join(f"{line}: {fields[name]}" for line, name in task.fields.items())
-        formed = tuple(lines) == task.lines
-        right = {line: lines.get(line) == str(fields[f]) for line, f in task.fields.items()}
-        values = {ACCURACY: float(formed and all(right.values())), "well formed": float(formed)}
-        values |= {f"{line} right": float(hit) for line, hit in right.items()}
-        if cut:
-            flags.append("cut by the token limit")
-        if not answer.strip():
-            flags.append("empty answer")
-    return ItemRecord(
-        task=task.name,
-        id=question.item.id,
-        cluster=question.cluster,
-        slices={name: str(fields[name]) for name in suite.slices},
-        prompt=question.item.messages[-1].content,
-        prompt_digest=digest_json(renderer.encode(response.prompt)),
-        expected=expected,
-        answer=answer,
-        expected_position=question.answer,
-        answer_position=position,
-        log_likelihoods=tuple(round(value, _DECIMALS) for value in response.log_likelihoods),
-        values=values,
-        flags=tuple(flags),
-    )
+) -> tuple[PromptExample, ...]:
+    """Return the first item of each task as the model read it."""
+    found: dict[str, PromptExample] = {}
+    for sitting, answered in zip(sittings, responses, strict=True):
+        task: Task = sitting.task
+        question: Question = sitting.questions[0]
+        answer = question.choices[question.answer] if question.choices else ""
+        found.setdefault(
+            task.name,
+            PromptExample(
+                task=task.name,
+                id=question.item.id,
+                prompt_pieces=renderer.pieces(answered[0].prompt_ids),
+                answer_pieces=renderer.pieces(renderer.encode(renderer.render_plain(answer))),
+            ),
+        )
+    return tuple(found.values())

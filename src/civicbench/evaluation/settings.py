@@ -24,6 +24,43 @@ class DatasetItems(Settings):
     """The split."""
 
 
+class Shots(Settings):
+    """Worked examples that stand before every item, as turns of the conversation."""
+
+    count: Annotated[int, Field(gt=0, le=64)]
+    """How many."""
+    file: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+\.jsonl$")] | None = None
+    """For file items: a JSON-lines file with id, prompt and answer."""
+    seed: int = 0
+    """Chooses which rows; every item gets the same ones, in the same order."""
+
+
+class Differences(Settings):
+    """Where a prompt is meant to differ from what training shows, and why."""
+
+    system_turn: str | None = None
+    """Why items have another system turn than the training rows, or none."""
+    shots: str | None = None
+    """Why worked examples stand before items."""
+
+
+class Sampling(Settings):
+    """Answers that are drawn and not the likeliest ones: each seed is asked once an item."""
+
+    temperature: Annotated[float, Field(gt=0, le=5)]
+    """Divides the logits."""
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Draws only among the likeliest tokens that together reach this share."""
+    seeds: Annotated[tuple[int, ...], Field(min_length=2)]
+    """The seeds; two or more, so that the spread between them can be shown."""
+
+    @model_validator(mode="after")
+    def _seeds_differ(self) -> "Sampling":
+        if len(set(self.seeds)) != len(self.seeds):
+            raise ValueError("a seed stands twice")
+        return self
+
+
 class ChoiceTask(Settings):
     """The model picks among choices: the one it finds most likely is its answer."""
 
@@ -70,6 +107,10 @@ class GenerationTask(Settings):
     """Ask only the first item of each cluster: writing takes time, and the others add little."""
     max_new_tokens: Annotated[int, Field(gt=0)]
     """Longest answer; one that is cut there is counted."""
+    stops: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    """Texts that end an answer, besides the end of the turn; they are not part of it."""
+    sampling: Sampling | None = None
+    """Draw answers by these seeds; None writes the likeliest token each time."""
     headline: bool = True
     """Whether it stands in the short table."""
 
@@ -103,6 +144,11 @@ class SuiteSettings(Settings):
     """Where the items are."""
     system: str | None = None
     """A system turn before each prompt of file items; None for none."""
+    shots: Shots | None = None
+    """Worked examples before each item: from the dataset's train split, or from a file."""
+    differs_from_training: Differences = Differences()
+    """Where prompts are meant to differ from training's; a difference that is not named is an
+    error."""
     cluster: str
     """The field whose equal values mark items that are not independent."""
     slices: tuple[str, ...] = ()
@@ -116,4 +162,17 @@ class SuiteSettings(Settings):
         double = sorted({name for name in names if names.count(name) > 1})
         if double:
             raise ValueError(f"two tasks have one name: {', '.join(double)}")
+        return self
+
+    @model_validator(mode="after")
+    def _shots_fit(self) -> "SuiteSettings":
+        if self.shots is None:
+            return self
+        if isinstance(self.items, FileItems) == (self.shots.file is None):
+            raise ValueError(
+                "shots.file names the worked examples of file items; dataset items take theirs "
+                "from the train split"
+            )
+        if self.differs_from_training.shots is None:
+            raise ValueError("shots must be named: say why at differs_from_training.shots")
         return self

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from civicbench.core.documents import read_text
-from civicbench.core.environment import usable_cores
+from civicbench.core.environment import processor_name, usable_cores
 from civicbench.core.errors import InvalidInputError, PartAbsentError
 from civicbench.models.prepare import PreparedModel
 
@@ -23,6 +23,19 @@ def choose_device() -> str:
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def device_name(*, in_words: bool = False) -> str:
+    """Return "cpu" or the GPU's name.
+
+    Args:
+        in_words: Name the processor instead of "cpu".
+    """
+    import torch
+
+    if torch.cuda.is_available():
+        return str(torch.cuda.get_device_name())
+    return processor_name() if in_words else "cpu"
 
 
 def torch_precision(precision: Precision) -> "torch.dtype":
@@ -77,14 +90,19 @@ def load_base(
 
 
 def load_adapter(
-    model: "PreTrainedModel", adapter: Path, *, base_weights_digest: str
+    model: "PreTrainedModel | PeftModel",
+    adapter: Path,
+    *,
+    base_weights_digest: str,
+    name: str = "default",
 ) -> "PeftModel":
-    """Put a trained adapter onto a loaded base model.
+    """Put a trained adapter onto a loaded base model, beside those that are on it.
 
     Args:
-        model: The base model.
+        model: The base model, or one that this function returned.
         adapter: The adapter's folder, with its provenance.
         base_weights_digest: Digest of the base model that was loaded.
+        name: What the adapter is called on this model.
 
     Raises:
         PartAbsentError: No adapter stands there.
@@ -92,6 +110,20 @@ def load_adapter(
     """
     from peft import PeftModel
 
+    require_adapter_of(adapter, base_weights_digest)
+    if isinstance(model, PeftModel):
+        model.load_adapter(adapter, adapter_name=name, is_trainable=False)
+        return model.eval()
+    return PeftModel.from_pretrained(model, adapter, adapter_name=name, is_trainable=False).eval()
+
+
+def require_adapter_of(adapter: Path, base_weights_digest: str) -> None:
+    """Refuse a folder that holds no adapter, or one that was trained on another base.
+
+    Raises:
+        PartAbsentError: No adapter stands there.
+        InvalidInputError: The adapter was trained on another base.
+    """
     if not (adapter / "adapter_model.safetensors").is_file():
         raise PartAbsentError("no adapter in safetensors form", where=str(adapter))
     trained_on = json.loads(read_text(adapter / PROVENANCE_NAME))["base_weights_digest"]
@@ -101,7 +133,6 @@ def load_adapter(
             where=str(adapter),
             got=f"trained on {trained_on[:12]}, this base is {base_weights_digest[:12]}",
         )
-    return PeftModel.from_pretrained(model, adapter, is_trainable=False).eval()
 
 
 def require_package(name: str, *, extra: str) -> None:

@@ -115,6 +115,12 @@ class ChatRenderer:
         pieces = zip([0, *cuts], [*cuts, len(text)], strict=True)
         return _SEAM.join(text[start:end] for start, end in pieces)
 
+    def pieces(self, ids: Sequence[int]) -> tuple[str, ...]:
+        """Return the text of each token, control tokens as they are spelt."""
+        return tuple(
+            str(self.tokenizer.decode([token], clean_up_tokenization_spaces=False)) for token in ids
+        )
+
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of token ids, without special tokens."""
         return str(

@@ -8,7 +8,6 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from civicbench.cards.stylesheet import check_assets
 from civicbench.core.environment import (
     is_offline,
     memory_bytes,
@@ -20,6 +19,7 @@ from civicbench.core.workspace import Workspace
 from civicbench.models.catalogue import list_model_entries
 from civicbench.models.prepare import find_prepared
 from civicbench.models.sources import mirror_folders
+from civicbench.pages.stylesheet import check_assets
 from civicbench.recipes.loading import list_recipes, load_recipe
 
 _GIGABYTE = 1e9

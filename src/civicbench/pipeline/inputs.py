@@ -4,20 +4,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from civicbench.cards.stylesheet import check_assets
-from civicbench.core.errors import PartAbsentError
+from civicbench.core.errors import InvalidInputError, PartAbsentError
 from civicbench.core.progress import Reporter
 from civicbench.core.stages import StageOutput
 from civicbench.core.workspace import Workspace
 from civicbench.datasets.building import build_snapshot, read_record
 from civicbench.datasets.record import SnapshotRecord
 from civicbench.datasets.rows import SplitName, read_split
-from civicbench.evaluation.items import Item, questions_of, read_file_items
+from civicbench.evaluation.items import (
+    Item,
+    Shot,
+    put_shots_before,
+    questions_of,
+    read_file_items,
+    read_shots,
+)
+from civicbench.evaluation.prompt_proof import SystemTurns, named_differences, system_turns_of
 from civicbench.evaluation.settings import FileItems
 from civicbench.evaluation.suites import Suite
 from civicbench.models.loading import require_package
 from civicbench.models.prepare import PreparedModel, prepare_model
 from civicbench.models.rendering import ChatRenderer, load_renderer
+from civicbench.pages.stylesheet import check_assets
 from civicbench.recipes.loading import Recipe
 from civicbench.training.examples import Example, render_examples
 from civicbench.training.tracking import check_tracker
@@ -39,6 +47,7 @@ class RunInputs:
         train: Training examples.
         held_out: Examples for the held-out loss.
         items: Each suite's items.
+        system_turns: The system turns of the training rows.
     """
 
     recipe: Recipe
@@ -49,6 +58,7 @@ class RunInputs:
     train: tuple[Example, ...]
     held_out: tuple[Example, ...]
     items: dict[str, tuple[Item, ...]]
+    system_turns: SystemTurns
 
 
 def prepare_inputs(recipe: Recipe, *, workspace: Workspace, reporter: Reporter) -> RunInputs:
@@ -68,9 +78,12 @@ def prepare_inputs(recipe: Recipe, *, workspace: Workspace, reporter: Reporter) 
         suite.settings.name: tuple(suite_items(suite, snapshot=snapshot.folder))
         for suite in recipe.suites
     }
+    system_turns = system_turns_of([row.messages for row in read_split(snapshot.folder, "train")])
     for suite in recipe.suites:
+        found = items[suite.settings.name]
         for task in suite.settings.tasks:
-            questions_of(task, items[suite.settings.name], suite=suite.settings)
+            questions_of(task, found, suite=suite.settings)
+        named_differences(suite.settings, found, trained=system_turns)
     prepared = prepare_model(recipe.model, workspace=workspace, reporter=reporter)
     renderer = load_renderer(prepared)
 
@@ -96,6 +109,7 @@ def prepare_inputs(recipe: Recipe, *, workspace: Workspace, reporter: Reporter) 
         train=examples("train"),
         held_out=examples("validation"),
         items=items,
+        system_turns=system_turns,
     )
 
 
@@ -104,12 +118,15 @@ def check_parts(recipe: Recipe) -> None:
 
     Raises:
         PartAbsentError: With what to do about it.
+        InvalidInputError: The engine that scores does not fit the rest of the recipe.
     """
     check_assets()
     for tracker in recipe.trackers:
         check_tracker(tracker)
     if recipe.training.method == "qlora":
         require_package("bitsandbytes", extra="qlora")
+    if recipe.settings.evaluation_engine == "vllm":
+        _check_vllm(recipe)
     wanted = recipe.settings.hardware
     if wanted is not None:
         import torch
@@ -129,6 +146,53 @@ def check_parts(recipe: Recipe) -> None:
             )
 
 
+def check_processes(recipe: Recipe, *, processes: int) -> None:
+    """Refuse several processes where one engine holds the GPUs.
+
+    Raises:
+        InvalidInputError: vLLM is to be shared by several processes.
+    """
+    if recipe.settings.evaluation_engine == "vllm" and processes > 1:
+        raise InvalidInputError(
+            "vLLM shares its work out itself and cannot be held by several processes",
+            where=_engine_key(recipe),
+            got=f"{processes} processes",
+            remedy="start one process without torchrun, or set it to civicbench",
+        )
+
+
+def _check_vllm(recipe: Recipe) -> None:
+    import torch
+
+    where = _engine_key(recipe)
+    if recipe.training.method == "qlora":
+        raise InvalidInputError(
+            "vLLM does not hold the 4-bit base that this method trains on",
+            where=where,
+            got="training method qlora",
+            remedy="set it to civicbench",
+        )
+    if recipe.settings.evaluation_precision == "float32":
+        raise InvalidInputError(
+            "vLLM puts adapters on in 16 bits only",
+            where=where,
+            got="evaluation_precision: float32",
+            remedy="set evaluation_precision to bfloat16, or evaluation_engine to civicbench",
+        )
+    require_package("vllm", extra="vllm")
+    if not torch.cuda.is_available():
+        raise PartAbsentError(
+            "vLLM computes on a GPU",
+            where=where,
+            got="no GPU here",
+            remedy="run it where one is, or set it to civicbench",
+        )
+
+
+def _engine_key(recipe: Recipe) -> str:
+    return f"recipe {recipe.settings.name}: evaluation_engine"
+
+
 def suite_items(suite: Suite, *, snapshot: Path) -> Sequence[Item]:
     """Return a suite's items, from its own file or from a split of the snapshot.
 
@@ -136,9 +200,25 @@ def suite_items(suite: Suite, *, snapshot: Path) -> Sequence[Item]:
         InvalidInputError: Items with mistakes.
     """
     settings = suite.settings
+    shots: list[Shot] = []
     if isinstance(settings.items, FileItems):
-        return read_file_items(suite.folder / settings.items.file, system=settings.system)
-    return [
-        Item(id=row.id, messages=row.messages[:-1], fields=dict(row.fields))
-        for row in read_split(snapshot, settings.items.split)
-    ]
+        items = read_file_items(suite.folder / settings.items.file, system=settings.system)
+        if settings.shots is not None and settings.shots.file is not None:
+            shots = read_shots(suite.folder / settings.shots.file)
+    else:
+        items = [
+            Item(id=row.id, messages=row.messages[:-1], fields=dict(row.fields))
+            for row in read_split(snapshot, settings.items.split)
+        ]
+        if settings.shots is not None:
+            # Only what the model may have been trained on: a held-out row would be leaked.
+            shots = [
+                Shot(row.id, row.messages[-2].content, row.messages[-1].content)
+                for row in read_split(snapshot, "train")
+            ]
+    if settings.shots is None:
+        return items
+    where = f"suite {settings.name}: shots"
+    return put_shots_before(
+        items, shots, count=settings.shots.count, seed=settings.shots.seed, where=where
+    )

@@ -12,6 +12,7 @@ from civicbench.core.workspace import Workspace
 from civicbench.datasets.building import read_record, snapshot_stage, write_snapshot
 from civicbench.datasets.record import SnapshotRecord, SourceFact
 from civicbench.datasets.rows import Row, read_split
+from civicbench.evaluation.prompt_proof import system_turns_of
 from civicbench.evaluation.scoring import Subject, score_stage
 from civicbench.models.prepare import PreparedModel, find_prepared
 from civicbench.models.rendering import load_renderer
@@ -272,6 +273,7 @@ def _stages(
     name = f"training {recipe.training.method} on {recipe.model.name}"
     stages.append(PlannedStage(name=name, done=trained is not None))
     adapter = read_training_record(trained.folder).adapter_digest if trained else None
+    system_turns = system_turns_of([row.messages for row in read_split(snapshot, "train")])
     for role in ("base", "tuned"):
         for suite in recipe.suites:
             done = False
@@ -281,6 +283,9 @@ def _stages(
                     base=prepared.record,
                     adapter_digest=adapter if role == "tuned" else None,
                     precision=recipe.settings.evaluation_precision,
+                    quantised_4bit=recipe.training.method == "qlora",
+                    engine=recipe.settings.evaluation_engine,
+                    trained_system_turns=system_turns,
                 )
                 items = suite_items(suite, snapshot=snapshot)
                 scored = score_stage(suite.settings, items, subject, workspace=workspace)

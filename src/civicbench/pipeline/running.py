@@ -4,15 +4,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from civicbench.core.environment import processor_name
 from civicbench.core.progress import Reporter
 from civicbench.core.stages import StageOutput, run_stage
 from civicbench.core.workspace import Workspace
+from civicbench.evaluation.records import ITEMS_NAME, PROMPTS_NAME
 from civicbench.evaluation.results import Comparison
-from civicbench.evaluation.scoring import read_result
+from civicbench.evaluation.scoring import RESULT_NAME, read_result
 from civicbench.pipeline.inputs import RunInputs, prepare_inputs
-from civicbench.pipeline.scoring import SuiteScores, score_suites, spread_over_devices
+from civicbench.pipeline.noise import known_noise
+from civicbench.pipeline.scoring import (
+    Contender,
+    RecipeScores,
+    score_suites,
+    spread_over_devices,
+)
 from civicbench.recipes.loading import Recipe
 from civicbench.registry.evidence import Evidence, Measurements, RecipeFact, SuiteFact
 from civicbench.registry.gate_files import gate_digest
@@ -30,7 +38,10 @@ from civicbench.training.running import (
 from civicbench.training.saving import ADAPTER_FOLDER
 from civicbench.training.tracking import Tracker, WandbTracker
 
-EVIDENCE_FORMAT_VERSION = 1
+if TYPE_CHECKING:
+    from civicbench.evaluation.scorer.ranks import Ranks
+
+EVIDENCE_FORMAT_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -91,21 +102,32 @@ def run_training(
 
 
 def run_evaluation(
-    recipe: Recipe, *, workspace: Workspace, reporter: Reporter
-) -> tuple[RunInputs, StageOutput, list[SuiteScores]]:
+    recipe: Recipe,
+    *,
+    workspace: Workspace,
+    reporter: Reporter,
+    also: Sequence[Contender] = (),
+    ranks: "Ranks | None" = None,
+) -> tuple[RunInputs, StageOutput, RecipeScores]:
     """Run a recipe up to its scores.
 
+    Args:
+        recipe: The recipe.
+        workspace: Where work is kept.
+        reporter: Told what is going on.
+        also: Adapters on the same base that are scored beside the recipe's own.
+        ranks: The processes that share the scoring.
+
     Returns:
-        The checked inputs, the training stage's output, and each suite's scores.
+        The checked inputs, the training stage's output, and all scores.
     """
     inputs, trained = run_training(recipe, workspace=workspace, reporter=reporter)
-    scores = score_suites(
-        inputs,
-        adapter=trained.folder / ADAPTER_FOLDER,
-        adapter_digest=read_training_record(trained.folder).adapter_digest,
-        workspace=workspace,
-        reporter=reporter,
+    own = Contender(
+        recipe.registered_name,
+        read_training_record(trained.folder).adapter_digest,
+        trained.folder / ADAPTER_FOLDER,
     )
+    scores = score_suites(inputs, (own, *also), workspace=workspace, reporter=reporter, ranks=ranks)
     return inputs, trained, scores
 
 
@@ -124,8 +146,9 @@ def run_recipe(recipe: Recipe, *, workspace: Workspace, reporter: Reporter) -> O
 
     inputs, trained, scores = run_evaluation(recipe, workspace=workspace, reporter=reporter)
     record = read_training_record(trained.folder)
-    comparisons = tuple(c for suite in scores for c in suite.comparisons)
-    verdict = judge(recipe.gate, comparisons, digest=gate_digest(recipe.gate))
+    comparisons = scores.tuned.comparisons
+    noise = known_noise(inputs, scores, workspace=workspace)
+    verdict = judge(recipe.gate, comparisons, digest=gate_digest(recipe.gate), noise=noise)
     evidence = _evidence(inputs, record, scores, comparisons, verdict)
     times = _times(inputs, trained, scores)
     measurements = Measurements(
@@ -168,7 +191,7 @@ def _open_trackers(recipe: Recipe, *, workspace: Workspace) -> list[Tracker]:
 def _evidence(
     inputs: RunInputs,
     training: TrainingRecord,
-    scores: Sequence[SuiteScores],
+    scores: RecipeScores,
     comparisons: tuple[Comparison, ...],
     gate: GateVerdict,
 ) -> Evidence:
@@ -192,22 +215,22 @@ def _evidence(
         training=training,
         suites=tuple(
             SuiteFact(
-                name=entry.suite.settings.name,
-                title=entry.suite.settings.title,
-                measures=entry.suite.settings.measures,
-                does_not_measure=entry.suite.settings.does_not_measure,
-                licence=entry.suite.settings.licence,
-                base=read_result(entry.base.folder),
-                tuned=read_result(entry.tuned.folder),
+                name=suite.settings.name,
+                title=suite.settings.title,
+                measures=suite.settings.measures,
+                does_not_measure=suite.settings.does_not_measure,
+                licence=suite.settings.licence,
+                base=read_result(scores.base[suite.settings.name].folder),
+                tuned=read_result(scores.tuned.outputs[suite.settings.name].folder),
             )
-            for entry in scores
+            for suite in scores.suites
         ),
         comparisons=comparisons,
         gate=gate,
     )
 
 
-def _version_files(trained: StageOutput, scores: Sequence[SuiteScores]) -> dict[str, Path]:
+def _version_files(trained: StageOutput, scores: RecipeScores) -> dict[str, Path]:
     """Return the files that a version keeps: the adapter, its metrics, every item's answers."""
     files = {
         f"adapter/{path.relative_to(trained.folder / ADAPTER_FOLDER).as_posix()}": path
@@ -215,17 +238,16 @@ def _version_files(trained: StageOutput, scores: Sequence[SuiteScores]) -> dict[
         if path.is_file()
     }
     files["training/metrics.jsonl"] = trained.folder / "metrics.jsonl"
-    for entry in scores:
-        for role, output in (("base", entry.base), ("tuned", entry.tuned)):
-            for name in ("items.jsonl", "result.json"):
-                files[f"scores/{entry.suite.settings.name}/{role}/{name}"] = output.folder / name
+    for role, outputs in (("base", scores.base), ("tuned", scores.tuned.outputs)):
+        for suite, output in outputs.items():
+            for name in (ITEMS_NAME, PROMPTS_NAME, RESULT_NAME):
+                files[f"scores/{suite}/{role}/{name}"] = output.folder / name
     return files
 
 
-def _times(
-    inputs: RunInputs, trained: StageOutput, scores: Sequence[SuiteScores]
-) -> dict[str, float]:
+def _times(inputs: RunInputs, trained: StageOutput, scores: RecipeScores) -> dict[str, float]:
     outputs = [inputs.snapshot, trained]
-    for entry in scores:
-        outputs += [entry.base, entry.tuned]
+    for suite in scores.suites:
+        name = suite.settings.name
+        outputs += [scores.base[name], scores.tuned.outputs[name]]
     return {output.record.name: output.record.wall_time_s for output in outputs}

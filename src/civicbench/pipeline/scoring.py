@@ -1,6 +1,6 @@
-"""Scoring base and tuned model on every suite of a recipe, on one load of the base."""
+"""Scoring base and tuned models on every suite of a recipe, on one load of the base."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -9,92 +9,80 @@ from typing import TYPE_CHECKING
 from civicbench.core.progress import Reporter
 from civicbench.core.stages import StageOutput, run_stage
 from civicbench.core.workspace import Workspace
-from civicbench.evaluation.adapter_proof import probe_logits, prove_adapter
 from civicbench.evaluation.comparing import compare_results
 from civicbench.evaluation.records import read_items
 from civicbench.evaluation.results import Comparison
-from civicbench.evaluation.scoring import Subject, read_result, score, score_stage
+from civicbench.evaluation.scoring import (
+    Subject,
+    read_result,
+    score,
+    score_stage,
+    write_scores,
+)
+from civicbench.evaluation.statistics.families import adjust_family
 from civicbench.evaluation.suites import Suite
-from civicbench.models.loading import load_adapter, load_base
 from civicbench.pipeline.inputs import RunInputs
+from civicbench.registry.gates import margins
 
 if TYPE_CHECKING:
-    import torch
-    from transformers import PreTrainedModel
+    from civicbench.evaluation.scorer.engines import Engine
+    from civicbench.evaluation.scorer.host import ModelHost
+    from civicbench.evaluation.scorer.language_model import SharedPrefixLM
+    from civicbench.evaluation.scorer.ranks import Ranks
+    from civicbench.evaluation.scorer.vllm_host import VllmHost
+    from civicbench.evaluation.scorer.work import Batching
 
-    from civicbench.evaluation.scorer import SharedPrefixLM
+RESPONSES_NAME = "responses.db"
 
 
 @dataclass(frozen=True)
-class SuiteScores:
-    """Both models' scores on one suite.
+class Contender:
+    """An adapter that is scored.
 
     Attributes:
-        suite: The suite.
-        base: The base model's stage.
-        tuned: The tuned model's stage.
-        comparisons: The two by pairs.
+        label: What people call it.
+        digest: Its digest.
+        folder: Where it stands.
     """
 
-    suite: Suite
-    base: StageOutput
-    tuned: StageOutput
+    label: str
+    digest: str
+    folder: Path
+
+
+@dataclass(frozen=True)
+class ContenderScores:
+    """A contender's scores.
+
+    Attributes:
+        contender: The adapter.
+        outputs: Its stage for each suite, by the suite's name.
+        comparisons: Every metric against the base, judged as one family.
+    """
+
+    contender: Contender
+    outputs: dict[str, StageOutput]
     comparisons: tuple[Comparison, ...]
 
 
-class _Models:
-    """The base model and, later, the adapter on it: loaded when first asked for."""
+@dataclass(frozen=True)
+class RecipeScores:
+    """All scores of a recipe.
 
-    def __init__(self, inputs: RunInputs, adapter: Path, *, reporter: Reporter) -> None:
-        self._inputs = inputs
-        self._adapter = adapter
-        self._reporter = reporter
-        self._base: tuple[PreTrainedModel, torch.Tensor] | None = None
-        self._tuned: SharedPrefixLM | None = None
+    Attributes:
+        suites: The suites, in the recipe's order.
+        base: The base model's stage for each suite, by the suite's name.
+        contenders: The recipe's own adapter first, then those that were asked for beside it.
+    """
 
-    def base(self) -> "SharedPrefixLM":
-        """Return the base model; not to be asked for once the tuned one was given."""
-        model, _ = self._load_base()
-        return self._as_language_model(model)
+    suites: tuple[Suite, ...]
+    base: dict[str, StageOutput]
+    contenders: tuple[ContenderScores, ...]
 
-    def tuned(self) -> "SharedPrefixLM":
-        """Return the base with its adapter on, proven."""
-        if self._tuned is None:
-            base, base_logits = self._load_base()
-            model = load_adapter(
-                base,
-                self._adapter,
-                base_weights_digest=self._inputs.prepared.record.weights_digest,
-            )
-            prove_adapter(model, prompt_ids=self._probe(), base_logits=base_logits)
-            self._tuned = self._as_language_model(model)
-        return self._tuned
-
-    def _load_base(self) -> "tuple[PreTrainedModel, torch.Tensor]":
-        """Return the base model and its logits after a probe, from before any adapter."""
-        if self._base is None:
-            recipe = self._inputs.recipe
-            model = load_base(
-                self._inputs.prepared,
-                precision=recipe.settings.evaluation_precision,
-                quantise_4bit=recipe.training.method == "qlora",
-                spread=spread_over_devices(self._inputs),
-            ).eval()
-            self._base = (model, probe_logits(model, self._probe()))
-        return self._base
-
-    def _probe(self) -> list[int]:
-        return list(self._inputs.train[0].rendered.prompt_ids)
-
-    def _as_language_model(self, model: "PreTrainedModel") -> "SharedPrefixLM":
-        from civicbench.evaluation.scorer import SharedPrefixLM
-
-        return SharedPrefixLM(
-            model,
-            renderer=self._inputs.renderer,
-            context_length_tokens=self._inputs.prepared.record.context_length_tokens,
-            reporter=self._reporter,
-        )
+    @property
+    def tuned(self) -> ContenderScores:
+        """The recipe's own adapter."""
+        return self.contenders[0]
 
 
 def spread_over_devices(inputs: RunInputs) -> bool:
@@ -105,51 +93,190 @@ def spread_over_devices(inputs: RunInputs) -> bool:
 
 def score_suites(
     inputs: RunInputs,
+    contenders: Sequence[Contender],
     *,
-    adapter: Path,
-    adapter_digest: str,
     workspace: Workspace,
     reporter: Reporter,
-) -> list[SuiteScores]:
-    """Score both models on every suite, and compare them by pairs.
-
-    All suites are scored with the base before the adapter is put on.
+    ranks: "Ranks | None" = None,
+) -> RecipeScores:
+    """Score the base and every adapter on every suite, and compare each with the base by pairs.
 
     Args:
         inputs: The recipe's inputs.
-        adapter: The adapter's folder.
-        adapter_digest: Its digest.
+        contenders: The adapters, the recipe's own first.
         workspace: Where scores are kept.
         reporter: Told what is going on.
+        ranks: The processes that share the work.
 
     Raises:
-        WorkFailedError: The adapter is not on, or changes nothing.
+        WorkFailedError: An adapter is not on, or changes nothing.
     """
-    models = _Models(inputs, adapter, reporter=reporter)
-    base = _subject(inputs, None)
-    tuned = _subject(inputs, adapter_digest)
-    outputs: dict[tuple[str, str], StageOutput] = {}
-    for subject, give in ((base, models.base), (tuned, models.tuned)):
-        for suite in inputs.recipe.suites:
-            items = inputs.items[suite.settings.name]
-            outputs[suite.settings.name, subject.role] = run_stage(
-                score_stage(suite.settings, items, subject, workspace=workspace),
-                partial(_score_into, suite=suite, inputs=inputs, subject=subject, give=give),
-                workspace=workspace,
-                reporter=reporter,
+    models = Models(inputs, contenders, workspace=workspace, reporter=reporter, ranks=ranks)
+    base = _score_all(inputs, None, models, workspace=workspace, reporter=reporter)
+    found = []
+    for contender in contenders:
+        outputs = _score_all(inputs, contender, models, workspace=workspace, reporter=reporter)
+        pairs = [
+            compare_results(
+                read_result(base[name].folder),
+                read_items(base[name].folder),
+                read_result(outputs[name].folder),
+                read_items(outputs[name].folder),
             )
-    scores = []
-    for suite in inputs.recipe.suites:
-        first = outputs[suite.settings.name, "base"]
-        second = outputs[suite.settings.name, "tuned"]
-        comparisons = compare_results(
-            read_result(first.folder),
-            read_items(first.folder),
-            read_result(second.folder),
-            read_items(second.folder),
+            for name in outputs
+        ]
+        family = adjust_family(
+            [comparison for suite in pairs for comparison in suite],
+            margins=margins(inputs.recipe.gate),
         )
-        scores.append(SuiteScores(suite, first, second, comparisons))
-    return scores
+        found.append(ContenderScores(contender, outputs, family))
+    return RecipeScores(tuple(inputs.recipe.suites), base, tuple(found))
+
+
+def subject_of(inputs: RunInputs, contender: Contender | None) -> Subject:
+    """Return what is scored: the base (None) or an adapter on it."""
+    return Subject(
+        role="base" if contender is None else "tuned",
+        base=inputs.prepared.record,
+        adapter_digest=None if contender is None else contender.digest,
+        precision=inputs.recipe.settings.evaluation_precision,
+        quantised_4bit=inputs.recipe.training.method == "qlora",
+        engine=inputs.recipe.settings.evaluation_engine,
+        trained_system_turns=inputs.system_turns,
+    )
+
+
+class Models:
+    """The base with its adapters as lm-eval sees them, loaded when first asked for.
+
+    Args:
+        inputs: The recipe's inputs.
+        contenders: The adapters.
+        workspace: Where answers are kept.
+        reporter: Told what is going on.
+        ranks: The processes that share the work.
+    """
+
+    def __init__(
+        self,
+        inputs: RunInputs,
+        contenders: Sequence[Contender],
+        *,
+        workspace: Workspace,
+        reporter: Reporter,
+        ranks: "Ranks | None",
+    ) -> None:
+        self._inputs = inputs
+        self._contenders = contenders
+        self._workspace = workspace
+        self._reporter = reporter
+        self._ranks = ranks
+        self._host: ModelHost | None = None
+        self._vllm: VllmHost | None = None
+
+    @property
+    def processes(self) -> int:
+        """How many share the work."""
+        return 1 if self._ranks is None else self._ranks.size
+
+    def give(
+        self, contender: Contender | None, *, batching: "Batching | None" = None
+    ) -> "SharedPrefixLM":
+        """Return the base (None) or an adapter on it.
+
+        Args:
+            contender: The adapter.
+            batching: How requests are put together, to measure what that does: such answers are
+                neither looked up nor kept. None for the usual way.
+        """
+        from civicbench.evaluation.scorer.language_model import SharedPrefixLM
+        from civicbench.evaluation.scorer.responses import ResponseStore
+
+        responses = None
+        if batching is None:
+            responses = ResponseStore(
+                self._workspace.scores / RESPONSES_NAME,
+                model=subject_of(self._inputs, contender).answers_digest,
+            )
+        return SharedPrefixLM(
+            self._engine(None if contender is None else contender.digest),
+            renderer=self._inputs.renderer,
+            context_length_tokens=self._inputs.prepared.record.context_length_tokens,
+            reporter=self._reporter,
+            responses=responses,
+            ranks=self._ranks,
+            batching=batching,
+        )
+
+    def _engine(self, adapter: str | None) -> "Engine":
+        if self._inputs.recipe.settings.evaluation_engine == "vllm":
+            return self._vllm_loaded().select(adapter)
+        from civicbench.evaluation.scorer.engines import LocalEngine
+
+        return LocalEngine(self._loaded().select(adapter), self._inputs.renderer)
+
+    def _vllm_loaded(self) -> "VllmHost":
+        if self._vllm is None:
+            from civicbench.evaluation.scorer.vllm_host import VllmHost, VllmSettings
+
+            settings = self._inputs.recipe.settings
+            self._vllm = VllmHost(
+                self._inputs.prepared,
+                VllmSettings(
+                    precision=settings.evaluation_precision,
+                    devices=1 if settings.hardware is None else settings.hardware.devices,
+                    adapters={c.digest: c.folder for c in self._contenders},
+                    probe=self._inputs.train[0].rendered.prompt_ids,
+                ),
+                renderer=self._inputs.renderer,
+            )
+        return self._vllm
+
+    def _loaded(self) -> "ModelHost":
+        if self._host is None:
+            from civicbench.evaluation.scorer.host import HostSettings, ModelHost
+
+            recipe = self._inputs.recipe
+            self._host = ModelHost(
+                self._inputs.prepared,
+                HostSettings(
+                    precision=recipe.settings.evaluation_precision,
+                    quantise_4bit=recipe.training.method == "qlora",
+                    spread=spread_over_devices(self._inputs),
+                    adapters={c.digest: c.folder for c in self._contenders},
+                    probe=self._inputs.train[0].rendered.prompt_ids,
+                ),
+                ranks=self._ranks,
+            )
+        return self._host
+
+
+def _score_all(
+    inputs: RunInputs,
+    contender: Contender | None,
+    models: Models,
+    *,
+    workspace: Workspace,
+    reporter: Reporter,
+) -> dict[str, StageOutput]:
+    subject = subject_of(inputs, contender)
+    outputs = {}
+    for suite in inputs.recipe.suites:
+        items = inputs.items[suite.settings.name]
+        outputs[suite.settings.name] = run_stage(
+            score_stage(suite.settings, items, subject, workspace=workspace),
+            partial(
+                _score_into,
+                suite=suite,
+                inputs=inputs,
+                subject=subject,
+                give=partial(models.give, contender),
+                processes=models.processes,
+            ),
+            workspace=workspace,
+            reporter=reporter,
+        )
+    return outputs
 
 
 def _score_into(
@@ -159,21 +286,14 @@ def _score_into(
     inputs: RunInputs,
     subject: Subject,
     give: "Callable[[], SharedPrefixLM]",
+    processes: int,
 ) -> None:
-    score(
+    scores = score(
         suite.settings,
         inputs.items[suite.settings.name],
         subject,
-        folder=folder,
         renderer=inputs.renderer,
         language_model=give,
+        processes=processes,
     )
-
-
-def _subject(inputs: RunInputs, adapter_digest: str | None) -> Subject:
-    return Subject(
-        role="base" if adapter_digest is None else "tuned",
-        base=inputs.prepared.record,
-        adapter_digest=adapter_digest,
-        precision=inputs.recipe.settings.evaluation_precision,
-    )
+    write_scores(folder, scores)

@@ -49,6 +49,8 @@ class RecipeSettings(Settings):
     """The suites: folders of `evaluation/`."""
     evaluation_precision: Literal["float32", "bfloat16"] = "float32"
     """Number format of the weights while scoring, the same for base and tuned model."""
+    evaluation_engine: Literal["civicbench", "vllm"] = "civicbench"
+    """What computes the answers: the own scorer, or vLLM on a GPU, which must be installed."""
     gate: Name
     """The gate: a file of `configs/gates/`."""
     trackers: tuple[Name, ...] = ()

@@ -1,0 +1,52 @@
+"""Comparisons of two models as a table on the terminal."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from civicbench.cli.output import print_table
+
+if TYPE_CHECKING:
+    from civicbench.evaluation.results import Comparison, Estimate
+
+
+def print_comparisons(
+    comparisons: Sequence["Comparison"], *, columns: tuple[str, str] = ("base", "tuned")
+) -> None:
+    """Print comparisons as a table, and what is suspect about them.
+
+    Args:
+        comparisons: Measure by measure.
+        columns: What the first and the second model are called.
+    """
+    from civicbench.evaluation.comparing import suspects
+
+    rows = [
+        (
+            c.suite,
+            c.title if c.metric == "accuracy" else f"{c.title}: {c.metric}",
+            _share(c.base.value),
+            _share(c.tuned.value),
+            _difference(c.difference),
+            c.verdict,
+        )
+        for c in comparisons
+    ]
+    print_table("", ("suite", "measure", *columns, "difference [95 % interval]", "verdict"), rows)
+    alike = dict.fromkeys(f"{suite}: {task}" for suite, task in suspects(comparisons))
+    if alike:
+        click.echo(
+            f"Suspect: {columns[1]} gave {columns[0]}'s answers, with the same likelihoods, on "
+            f"every item of {', '.join(alike)}."
+        )
+    if any(c.better == "half" for c in comparisons):
+        click.echo("Where 50 % is the ideal, the difference says how much nearer to it.")
+
+
+def _share(value: float) -> str:
+    return f"{100 * value:.1f} %"
+
+
+def _difference(estimate: "Estimate") -> str:
+    return f"{100 * estimate.value:+.1f} [{100 * estimate.low:+.1f}, {100 * estimate.high:+.1f}]"

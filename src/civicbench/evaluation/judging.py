@@ -1,0 +1,86 @@
+"""From a response to an item record, and the record's values computed again from itself."""
+
+from collections.abc import Mapping
+
+from civicbench.core.digests import digest_json
+from civicbench.evaluation.answers import choose, read_lines
+from civicbench.evaluation.items import Question
+from civicbench.evaluation.metrics import ACCURACY
+from civicbench.evaluation.records import ItemRecord
+from civicbench.evaluation.settings import ChoiceTask, GenerationTask, SuiteSettings, Task
+from civicbench.evaluation.tasks import Response
+
+# Below this the sums of two runs on other batches differ by rounding alone.
+_DECIMALS = 5
+WELL_FORMED = "well formed"
+
+
+def make_record(
+    suite: SuiteSettings, task: Task, question: Question, response: Response
+) -> ItemRecord:
+    """Return what is kept of a question and a model's response to it."""
+    fields = question.item.fields
+    log_likelihoods = tuple(round(value, _DECIMALS) for value in response.log_likelihoods)
+    flags: list[str] = []
+    if isinstance(task, ChoiceTask):
+        position = choose(log_likelihoods, question.choices, per_byte=task.per_byte)
+        answer, expected = question.choices[position], question.choices[question.answer]
+    else:
+        position = -1
+        answer = response.text
+        expected = "\n".join(f"{line}: {fields[name]}" for line, name in task.fields.items())
+        if response.finish == "token limit":
+            flags.append("cut by the token limit")
+        if not answer.strip():
+            flags.append("empty answer")
+    record = ItemRecord(
+        task=task.name,
+        id=question.item.id,
+        seed=response.seed,
+        cluster=question.cluster,
+        slices={name: str(fields[name]) for name in suite.slices},
+        prompt=question.item.messages[-1].content,
+        prompt_digest=digest_json(list(response.prompt_ids)),
+        prompt_tokens=len(response.prompt_ids),
+        choices=question.choices,
+        expected=expected,
+        answer=answer,
+        expected_position=question.answer,
+        answer_position=position,
+        log_likelihoods=log_likelihoods,
+        values={},
+        flags=tuple(flags),
+    )
+    return record.model_copy(update={"values": values_of(task, record)})
+
+
+def values_of(task: Task, record: ItemRecord) -> dict[str, float]:
+    """Return a record's values by metric, computed from its answer alone."""
+    if isinstance(task, ChoiceTask):
+        position = choose(record.log_likelihoods, record.choices, per_byte=task.per_byte)
+        return {ACCURACY: float(position == record.expected_position)}
+    return _line_values(task, record)
+
+
+def _line_values(task: GenerationTask, record: ItemRecord) -> dict[str, float]:
+    lines: Mapping[str, str] = read_lines(record.answer)
+    # A value may hold line breaks: what is expected is cut at the lines' names, not at breaks.
+    wanted = _expected_values(task, record.expected)
+    formed = tuple(lines) == task.lines
+    right = {line: lines.get(line) == value for line, value in wanted.items()}
+    values = {ACCURACY: float(formed and all(right.values())), WELL_FORMED: float(formed)}
+    return values | {f"{line} right": float(hit) for line, hit in right.items()}
+
+
+def _expected_values(task: GenerationTask, expected: str) -> dict[str, str]:
+    values: dict[str, str] = {}
+    rest = expected
+    names = list(task.fields)
+    for name, following in zip(names, [*names[1:], None], strict=True):
+        rest = rest.removeprefix(f"{name}: ")
+        if following is None:
+            values[name] = rest
+        else:
+            values[name], _, tail = rest.partition(f"\n{following}: ")
+            rest = f"{following}: {tail}"
+    return values

@@ -1,0 +1,129 @@
+"""A base model and any number of adapters on one load of it, switched and not loaded anew."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from civicbench.core.errors import InvalidInputError
+from civicbench.evaluation.adapter_proof import probe_logits, prove_adapter
+from civicbench.evaluation.scorer.ranks import Ranks
+from civicbench.evaluation.scorer.reading import Reader
+from civicbench.models.loading import Precision, load_adapter, load_base
+from civicbench.models.prepare import PreparedModel
+
+if TYPE_CHECKING:
+    import torch
+    from peft import PeftModel
+    from transformers import PreTrainedModel
+
+
+@dataclass(frozen=True)
+class HostSettings:
+    """How the base is loaded, and which adapters may be put on it.
+
+    Attributes:
+        precision: Number format of the weights.
+        quantise_4bit: Load the base in 4 bits.
+        spread: Spread the layers over all GPUs.
+        adapters: Folder of each adapter, by the digest that names it.
+        probe: A prompt's token ids, on which adapters are proven.
+    """
+
+    precision: Precision
+    quantise_4bit: bool
+    spread: bool
+    adapters: Mapping[str, Path]
+    probe: Sequence[int]
+
+
+class ModelHost:
+    """Loads the base when first asked, and each adapter when first asked for.
+
+    Every adapter is proven when it is loaded: it changes the logits, and with it off the model
+    answers as its base does, bit for bit.
+
+    Args:
+        prepared: The base model.
+        settings: How it is loaded.
+        ranks: The processes that each hold such a model.
+    """
+
+    def __init__(
+        self, prepared: PreparedModel, settings: HostSettings, *, ranks: Ranks | None = None
+    ) -> None:
+        self._prepared = prepared
+        self._settings = settings
+        self._ranks = ranks or Ranks()
+        self._base: PreTrainedModel | None = None
+        self._base_logits: torch.Tensor | None = None
+        self._adapted: PeftModel | None = None
+        self._names: dict[str, str] = {}
+        if settings.spread and self._ranks.size > 1:
+            raise InvalidInputError(
+                "a model that is spread over the GPUs cannot be held by several processes",
+                got=f"{self._ranks.size} processes",
+                remedy="start one process, or set hardware.devices to 1",
+            )
+        if self._ranks.rank == 0:
+            self._ranks.tell({"do": "host", "model": prepared.entry.name} | self._as_message())
+
+    def select(self, adapter: str | None) -> Reader:
+        """Return the base (None), or the base with an adapter on.
+
+        The reader is that model until the next call.
+
+        Raises:
+            WorkFailedError: An adapter that changes nothing, or a base that it changed.
+        """
+        if self._ranks.rank == 0:
+            self._ranks.tell({"do": "select", "adapter": adapter})
+        base = self._load_base()
+        if adapter is None:
+            if self._adapted is None:
+                return Reader(base)
+            self._adapted.base_model.disable_adapter_layers()
+            return Reader(self._adapted)
+        model = self._put_on(adapter)
+        model.base_model.enable_adapter_layers()
+        model.set_adapter(self._names[adapter])
+        return Reader(model)
+
+    def _load_base(self) -> "PreTrainedModel":
+        if self._base is None:
+            self._base = load_base(
+                self._prepared,
+                precision=self._settings.precision,
+                quantise_4bit=self._settings.quantise_4bit,
+                spread=self._settings.spread,
+            ).eval()
+            self._base_logits = probe_logits(self._base, list(self._settings.probe))
+        return self._base
+
+    def _put_on(self, adapter: str) -> "PeftModel":
+        if adapter in self._names and self._adapted is not None:
+            return self._adapted
+        name = f"adapter{len(self._names)}"
+        model = load_adapter(
+            self._adapted or self._load_base(),
+            self._settings.adapters[adapter],
+            base_weights_digest=self._prepared.record.weights_digest,
+            name=name,
+        )
+        model.base_model.enable_adapter_layers()
+        model.set_adapter(name)
+        assert self._base_logits is not None  # noqa: S101 (the base was loaded above)
+        prove_adapter(model, prompt_ids=list(self._settings.probe), base_logits=self._base_logits)
+        self._adapted = model
+        self._names[adapter] = name
+        return model
+
+    def _as_message(self) -> dict[str, object]:
+        settings = self._settings
+        return {
+            "precision": settings.precision,
+            "quantise_4bit": settings.quantise_4bit,
+            "spread": settings.spread,
+            "adapters": {digest: str(path) for digest, path in settings.adapters.items()},
+            "probe": list(settings.probe),
+        }

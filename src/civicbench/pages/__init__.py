@@ -1,0 +1,1 @@
+"""What cards and reports share: blocks, their renderings as HTML and Markdown, and words."""

@@ -1,0 +1,1 @@
+"""Evaluation reports: models side by side, with every answer that changed."""
