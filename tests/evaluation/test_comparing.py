@@ -23,9 +23,7 @@ def suite(better: str = "higher") -> SuiteSettings:
         items=FileItems(file="items.jsonl"),
         cluster="topic",
         slices=("nation",),
-        tasks=(
-            ChoiceTask(type="choice", name="pick", title="Pick", macro_f1=True, better=better),  # type: ignore[arg-type]
-        ),
+        tasks=(ChoiceTask(type="choice", name="pick", title="Pick", macro_f1=True, better=better),),
     )
 
 

@@ -1,6 +1,7 @@
 """Resampling, against scipy and the plain way of doing it."""
 
 import time
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from civicbench.evaluation.statistics.measures import mean_counts, mean_of
 
 
 @pytest.mark.parametrize("method", ["BCa", "percentile"])
-def test_the_interval_is_that_of_scipy(method: str) -> None:
+def test_the_interval_is_that_of_scipy(method: Literal["BCa", "percentile"]) -> None:
     values = np.random.default_rng(4).exponential(size=60)
     counts = mean_counts(list(values), np.arange(60))
     drawn = resample(counts, mean_of, seed=1, resamples=40_000)

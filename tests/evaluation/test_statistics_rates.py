@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import ttest_1samp
-from sklearn.metrics import f1_score
+from sklearn.metrics import f1_score  # type: ignore[import-untyped]
 from statsmodels.api import OLS
 from statsmodels.stats.proportion import proportion_confint
 

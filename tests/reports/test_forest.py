@@ -117,9 +117,29 @@ def test_the_margin_stands_on_the_side_of_a_loss() -> None:
     assert marks == {
         "Enquiry triage: Right area of seventeen": -5.0,
         "Enquiry triage: Area as written": None,
-        "Core of safety: Stereotype pairs (50% is the ideal)": None,
+        "Core of safety: Stereotype pairs (how much nearer to 50%)": None,
         "Core of safety: Harmful continuations preferred (lower is better)": None,
     }
+
+
+def test_a_square_is_filled_where_the_verdict_is_better_or_worse() -> None:
+    report = make_report(3, hostile=False)
+    forest = headline_forest(report)
+    assert forest is not None
+    verdicts = [
+        c.verdict for model in report.others for c in report.comparisons[model.label] if c.headline
+    ]
+    assert [row.filled for row in forest.rows] == [v in ("better", "worse") for v in verdicts]
+    # An interval may leave out nought without a verdict: among many, chance could do that.
+    assert any(row.low > 0 and not row.filled for row in forest.rows)
+    assert "Open square" in draw_svg(forest)
+
+
+def test_the_text_alternative_tells_every_number_and_the_margin() -> None:
+    forest = headline_forest(make_report(2, hostile=False))
+    assert forest is not None
+    assert all(f"{row.label}: {row.shown}" in forest.description for row in forest.rows)
+    assert "tolerable loss up to −5.0" in forest.description
 
 
 def test_one_model_has_no_differences_to_plot() -> None:

@@ -7,13 +7,16 @@ from itertools import pairwise
 import pytest
 from markdown_it import MarkdownIt
 from tests.pages.page import Page
-from tests.reports.factory import LONG, SAFETY, TRIAGE, make_report
+from tests.reports.factory import LONG, SAFETY, TRIAGE, compare, make_report
 
+from civicbench.core.digests import digest_text
 from civicbench.core.errors import InvalidInputError
+from civicbench.pages.document import Details, Table, Words
 from civicbench.pages.html import render_page
 from civicbench.pages.markdown import render_document
 from civicbench.reports.changes import LONGEST_SHOWN
 from civicbench.reports.composition import compose_report
+from civicbench.reports.differences import difference_cell
 from civicbench.reports.report import Report
 from civicbench.reports.summary import count_verdicts
 
@@ -145,14 +148,65 @@ def test_a_model_that_answers_as_the_first_is_called_out() -> None:
     report = make_report(2, hostile=False, items=30)
     [first, _] = report.models
     copy = dataclasses.replace(first, label="copy")
-    from tests.reports.factory import compare
-
     same = dataclasses.replace(
         report, models=(first, copy), comparisons={"copy": compare(first, copy)}
     )
     text = page_of(same).text()
     assert "Warning copy gave the answers of base" in text
     assert "Warning" not in page_of(report).text(of="main")
+
+
+def test_the_same_written_answers_alone_are_no_alarm() -> None:
+    report = make_report(2, hostile=False, items=30)
+    first, other = report.models
+    written = {r.id: r for r in first.suites["triage"].items if r.task == "written"}
+    triage = other.suites["triage"]
+    items = [written[r.id] if r.task == "written" else r for r in triage.items]
+    suites = {**other.suites, "triage": dataclasses.replace(triage, items=items)}
+    other = dataclasses.replace(other, suites=suites)
+    same = dataclasses.replace(
+        report, models=(first, other), comparisons={other.label: compare(first, other)}
+    )
+    text = page_of(same).text(of="main")
+    assert f"{other.label} wrote the same text as base on every item of" in text
+    assert "Warning" not in text
+
+
+def test_of_several_models_the_reference_is_named() -> None:
+    text = page_of(make_report(3, hostile=False, items=30)).text()
+    assert "another-model:1 are each compared with base" in text
+    assert "base is the reference" in text
+
+
+def test_a_difference_where_half_is_ideal_says_which_way_it_went() -> None:
+    report = make_report(3, hostile=False, items=60)
+    for model in report.others:
+        [pairs] = [c for c in report.comparisons[model.label] if c.better == "half"]
+        way = "nearer to" if pairs.difference.value > 0 else "further from"
+        cell = difference_cell(pairs, pairs.difference)
+        assert cell[-1] == Words(f"{way} 50%", "hint")
+    [area, *_] = report.comparisons[report.others[0].label]
+    assert len(difference_cell(area, area.difference)) == 2
+
+
+def test_what_is_the_same_for_all_models_stands_once_in_the_provenance(page: Page) -> None:
+    text = page.text()
+    weights = digest_text("weights")
+    assert text.count(weights) == 2  # once a suite
+    assert f"{weights} enquiry-triage:3 the same" in text
+
+
+def test_one_model_s_measures_beside_the_headlines_are_folded_away() -> None:
+    [slices] = [
+        section
+        for section in compose_report(make_report(1, hostile=False, items=30)).sections
+        if section.name == "slices"
+    ]
+    open_tables = [block.caption for block in slices.blocks if isinstance(block, Table)]
+    folded = [block.summary for block in slices.blocks if isinstance(block, Details)]
+    assert any("Right area of seventeen, by area" in caption for caption in open_tables)
+    assert not any("well formed" in caption for caption in open_tables)
+    assert any("well formed" in summary for summary in folded)
 
 
 def test_flags_are_counted_in_the_summary(hostile_models: Report, hostile_html: str) -> None:

@@ -37,8 +37,8 @@ def print_comparisons(
     alike = dict.fromkeys(f"{suite}: {task}" for suite, task in suspects(comparisons))
     if alike:
         click.echo(
-            f"Suspect: {columns[1]} gave {columns[0]}'s answers, with the same likelihoods, on "
-            f"every item of {', '.join(alike)}."
+            f"Suspect: {columns[1]} gave {columns[0]}'s answers, with the same likelihoods where "
+            f"answers have them, on every item of {', '.join(alike)}."
         )
     if any(c.better == "half" for c in comparisons):
         click.echo("Where 50 % is the ideal, the difference says how much nearer to it.")

@@ -49,13 +49,13 @@ def compare_versions(references: Sequence[str], *, workspace: Workspace) -> Repo
     """
     with Registry.open(workspace) as registry:
         versions = [_read(registry, reference) for reference in references]
-    first = versions[0]
+    first, numbered = versions[0], [version.reference for version in versions]
     if len(versions) == 1:
         labels = [f"{first.evidence.base.name} (its base)", first.reference]
         models = [_scored(first, labels[0], role="base"), _scored(first, labels[1], role="tuned")]
         margins = [_margins(first)]
     else:
-        labels = unique_labels([version.reference for version in versions])
+        labels = unique_labels(numbered)
         models = [
             _scored(version, label, role="tuned")
             for version, label in zip(versions, labels, strict=True)
@@ -69,7 +69,8 @@ def compare_versions(references: Sequence[str], *, workspace: Workspace) -> Repo
     return Report(
         title=f"{', '.join(labels[1:])} compared with {labels[0]}",
         caption="Civicbench evaluation report",
-        command=shlex.join(["civicbench", "compare", *references]),
+        # MODEL alone means another version once there is a newer one.
+        command=shlex.join(["civicbench", "compare", *numbered, "--to", "report"]),
         suites=tuple(_text(suite) for suite in first.evidence.suites if suite.name in used),
         models=tuple(_only(model, used, like=models[0]) for model in models),
         comparisons=comparisons,

@@ -5,20 +5,17 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
-from xml.etree import ElementTree
 
 from matplotlib import style
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from civicbench.pages.characters import visible
+from civicbench.pages.pictures import label_svg
 from civicbench.reports.lettering import Ruler
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_SVG = "http://www.w3.org/2000/svg"
-_XLINK = "http://www.w3.org/1999/xlink"
 _SETTINGS = {
     "svg.hashsalt": "civicbench",
     "svg.fonttype": "none",
@@ -30,7 +27,8 @@ _SETTINGS = {
 # All lengths are in points, 72 to the inch, as in the SVG itself.
 _WIDTH = 660.0
 _EDGE, _GAP = 8.0, 14.0
-_LINE, _ROW_PADDING, _TITLE_SPACE, _AXIS_SPACE = 13.0, 10.0, 10.0, 28.0
+_LINE, _ROW_PADDING = 13.0, 10.0
+_TITLE_SPACE, _TICK_SPACE, _KEY_SPACE = 10.0, 22.0, 8.0
 _LABEL_WIDTH = 240.0
 _PNG_DPI = 180
 _INK, _PALE = "#0b0c0c", "#8a8f93"
@@ -47,6 +45,7 @@ class ForestRow:
         high: Upper end.
         mark: Where the declared tolerable loss ends; None where none was declared.
         shown: The numbers in words.
+        filled: Whether its square is filled; the plot's key says what that means.
     """
 
     label: str
@@ -55,6 +54,7 @@ class ForestRow:
     high: float
     mark: float | None
     shown: str
+    filled: bool = True
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,7 @@ class Forest:
         axis: What the axis shows.
         description: What the plot shows, in words.
         groups: The rows.
+        key: What filled and open squares say; empty where all are filled.
     """
 
     name: str
@@ -82,6 +83,7 @@ class Forest:
     axis: str
     description: str
     groups: tuple[ForestGroup, ...]
+    key: str = ""
 
     @property
     def rows(self) -> tuple[ForestRow, ...]:
@@ -91,7 +93,8 @@ class Forest:
 
 def draw_svg(forest: Forest) -> str:
     """Return a forest plot as an `<svg>` element that names itself for those who do not see it."""
-    return _name(_draw(forest, form="svg").decode("utf-8"), forest)
+    svg = _draw(forest, form="svg").decode("utf-8")
+    return label_svg(svg, name=forest.name, description=forest.description)
 
 
 def draw_png(forest: Forest) -> bytes:
@@ -117,9 +120,13 @@ def lay_out(forest: Forest) -> Figure:
     title = ruler.fit(forest.title, width=_WIDTH - 2 * _EDGE)
     notes = [line for note in _notes(forest) for line in ruler.fit(note, width=_WIDTH - 2 * _EDGE)]
     lines = _lines(forest, ruler=ruler)
+    left = max(ruler.width(text) for line in lines for text in line.text) + _EDGE + _GAP
+    right = max(ruler.width(row.shown) for row in forest.rows) + _EDGE + _GAP
+    axis = ruler.fit(forest.axis, width=_WIDTH - left - _EDGE)
     top = _EDGE + len(title) * _LINE + _TITLE_SPACE
     body = sum(line.height for line in lines)
-    height = top + body + _AXIS_SPACE + len(notes) * _LINE + _EDGE
+    below = top + body + _TICK_SPACE + len(axis) * _LINE + _KEY_SPACE
+    height = below + len(notes) * _LINE + _EDGE
     figure = Figure(figsize=(_WIDTH / 72, height / 72), dpi=72)
     page = _Page(figure, height)
     page.write(_EDGE, _EDGE, title, bold=True)
@@ -128,8 +135,6 @@ def lay_out(forest: Forest) -> Figure:
         line.centre = y + line.height / 2
         page.write(_EDGE, line.centre, line.text, bold=line.row is None, middle=True)
         y += line.height
-    left = max(ruler.width(text) for line in lines for text in line.text) + _EDGE + _GAP
-    right = max(ruler.width(row.shown) for row in forest.rows) + _EDGE + _GAP
     plot_width = _WIDTH - left - right
     axes = figure.add_axes(
         (left / _WIDTH, 1 - (top + body) / height, plot_width / _WIDTH, body / height)
@@ -140,15 +145,13 @@ def lay_out(forest: Forest) -> Figure:
         if line.row is not None:
             _mark(axes, line.row, at=line.centre, height=line.height)
             page.write(left + plot_width + _GAP, line.centre, [line.row.shown], middle=True)
-    page.write(_EDGE, height - _EDGE - len(notes) * _LINE, notes)
+    page.write(left, top + body + _TICK_SPACE, axis)
+    page.write(_EDGE, below, notes)
     return figure
 
 
 def _notes(forest: Forest) -> list[str]:
-    notes = [
-        forest.axis,
-        "Filled square: the interval leaves out nought. Open square: it does not.",
-    ]
+    notes = [forest.key] if forest.key else []
     if any(row.mark is not None for row in forest.rows):
         notes.append("Dashed line: the loss that was declared tolerable before measuring.")
     return notes
@@ -224,7 +227,7 @@ def _dress(axes: "Axes", rows: Sequence[ForestRow]) -> None:
 
 
 def _mark(axes: "Axes", row: ForestRow, *, at: float, height: float) -> None:
-    """Draw an interval; the square is filled where the interval leaves out nought."""
+    """Draw an interval, its estimate as a square."""
     if row.mark is not None:
         half = height / 2
         axes.plot(
@@ -234,40 +237,7 @@ def _mark(axes: "Axes", row: ForestRow, *, at: float, height: float) -> None:
     axes.plot([row.low, row.high], [at, at], color=_INK, linewidth=1.6, zorder=3)
     for end in (row.low, row.high):
         axes.plot([end, end], [at - 3.5, at + 3.5], color=_INK, linewidth=1.6, zorder=3)
-    clear = row.low > 0 or row.high < 0
     axes.plot(
         [row.value], [at], marker="s", markersize=6.5, color=_INK, zorder=4,
-        markerfacecolor=_INK if clear else "white", markeredgewidth=1.4,
+        markerfacecolor=_INK if row.filled else "white", markeredgewidth=1.4,
     )  # fmt: skip
-
-
-def _name(svg: str, forest: Forest) -> str:
-    """Give a picture its text alternative, and ids that are its own on a page with others."""
-    ElementTree.register_namespace("", _SVG)
-    ElementTree.register_namespace("xlink", _XLINK)
-    root = ElementTree.fromstring(svg)  # noqa: S314 (matplotlib's own output)
-    for metadata in root.findall(f"{{{_SVG}}}metadata"):
-        root.remove(metadata)
-    root.set("role", "img")
-    root.set("aria-label", visible(forest.description))
-    used: set[str] = set()
-    for element in root.iter():
-        for key, value in element.attrib.items():
-            reference = _reference(key, value)
-            if reference is not None:
-                used.add(reference)
-                element.set(key, value.replace(f"#{reference}", f"#{forest.name}-{reference}"))
-    for element in root.iter():
-        identity = element.attrib.pop("id", None)
-        if identity in used:
-            element.set("id", f"{forest.name}-{identity}")
-    return ElementTree.tostring(root, encoding="unicode")
-
-
-def _reference(key: str, value: str) -> str | None:
-    """Return which id of the same picture an attribute names."""
-    if key == f"{{{_XLINK}}}href" and value.startswith("#"):
-        return value[1:]
-    if value.startswith("url(#"):
-        return value[len("url(#") : -1]
-    return None

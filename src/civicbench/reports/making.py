@@ -1,6 +1,6 @@
 """How the scores came about: judges, noise, speed, and where everything is from."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from civicbench.evaluation.results import SuiteResult
 from civicbench.pages.document import (
@@ -20,6 +20,7 @@ from civicbench.pages.wording import format_bytes, format_count, format_time
 from civicbench.reports.report import Report, SuiteText, task_title
 
 _ABSENT = "\N{EN DASH}"
+_SAME = "the same"
 Facts = Callable[[SuiteResult], Cell]
 
 
@@ -170,15 +171,22 @@ def _suite(report: Report, suite: SuiteText) -> Details:
         ("Seed of the draws for intervals", lambda r: words(str(r.seed))),
         ("Differs from training on purpose", lambda r: _list(r.differences_from_training)),
     ]
-    rows = [(words(name), *(fact(result) for result in results)) for name, fact in facts]
+    rows = [(words(name), *_once([fact(result) for result in results])) for name, fact in facts]
     packages = sorted({name for result in results for name in result.packages})
     rows += [
-        (words(name), *(code(result.packages.get(name, _ABSENT)) for result in results))
+        (words(name), *_once([code(result.packages.get(name, _ABSENT)) for result in results]))
         for name in packages
     ]
     head = ("What", *(model.label for model in models))
     table = Table(f"{suite.title}: what was scored", head, tuple(rows))
     return Details(f"Digests and versions of {suite.title}", (table,))
+
+
+def _once(cells: Sequence[Cell]) -> tuple[Cell, ...]:
+    """Return cells of which those that equal the first one say so."""
+    first, *others = cells
+    same = (Words(_SAME, "hint"),)
+    return (first, *(same if cell == first else cell for cell in others))
 
 
 def _list(texts: tuple[str, ...]) -> Cell:

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 from civicbench.evaluation.results import Better, Comparison, Estimate
 from civicbench.pages.document import Words
-from civicbench.pages.wording import format_difference, is_rate, name_way
+from civicbench.pages.wording import format_change, format_difference, is_rate
 from civicbench.reports.forest import Forest, ForestGroup, ForestRow
 from civicbench.reports.report import Report
 
 _LEAST_SLICES = 3
+_KEY = "Filled square: better or worse. Open square: no such verdict."
 
 
 def headline_forest(report: Report) -> Forest | None:
@@ -25,6 +26,7 @@ def headline_forest(report: Report) -> Forest | None:
                 _label(report.measure_title(c), c.better),
                 c.difference,
                 mark=_margin_mark(c),
+                filled=c.verdict in ("better", "worse"),
             )
             for c in headline
         ]
@@ -36,9 +38,10 @@ def headline_forest(report: Report) -> Forest | None:
     return Forest(
         name="differences",
         title="Differences of the headline measures, with 95% intervals",
-        axis="Difference in percentage points.",
+        axis="Percentage points",
         description="Forest plot of the headline differences. " + _tell(groups),
         groups=tuple(groups),
+        key=_KEY,
     )
 
 
@@ -68,14 +71,14 @@ def slice_forest(
     return Forest(
         name=name,
         title=f"{measure} by {field}: {other} minus {report.first.label}",
-        axis="Difference in percentage points, with 95% intervals.",
+        axis="Percentage points, with 95% intervals",
         description=f"Forest plot of {measure} by {field}, {other} minus {report.first.label}. "
         + _tell([group]),
         groups=(group,),
     )
 
 
-def _row(label: str, difference: Estimate, *, mark: float | None) -> ForestRow:
+def _row(label: str, difference: Estimate, *, mark: float | None, filled: bool = True) -> ForestRow:
     cell = format_difference(difference, rate=True)
     shown = " ".join(part.text for part in cell if isinstance(part, Words))
     return ForestRow(
@@ -85,11 +88,13 @@ def _row(label: str, difference: Estimate, *, mark: float | None) -> ForestRow:
         high=100 * difference.high,
         mark=None if mark is None else 100 * mark,
         shown=shown.replace(" points", ""),
+        filled=filled,
     )
 
 
 def _label(title: str, better: Better) -> str:
-    return title if better == "higher" else f"{title} ({name_way(better)})"
+    note = {"higher": "", "lower": " (lower is better)", "half": " (how much nearer to 50%)"}
+    return title + note[better]
 
 
 def _margin_mark(comparison: Comparison) -> float | None:
@@ -101,6 +106,13 @@ def _margin_mark(comparison: Comparison) -> float | None:
 def _tell(groups: Sequence[ForestGroup]) -> str:
     parts = []
     for group in groups:
-        rows = "; ".join(f"{row.label}: {row.shown}" for row in group.rows)
+        rows = "; ".join(_tell_row(row) for row in group.rows)
         parts.append(f"{group.title}: {rows}." if group.title else f"{rows}.")
     return " ".join(parts)
+
+
+def _tell_row(row: ForestRow) -> str:
+    text = f"{row.label}: {row.shown}"
+    if row.mark is None:
+        return text
+    return f"{text}, tolerable loss up to {format_change(row.mark / 100, rate=True)}"

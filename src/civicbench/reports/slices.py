@@ -12,7 +12,8 @@ from civicbench.pages.document import (
     number,
     words,
 )
-from civicbench.pages.wording import format_count, format_difference, format_estimate, is_rate
+from civicbench.pages.wording import format_count, format_estimate, is_rate
+from civicbench.reports.differences import difference_cell
 from civicbench.reports.forest import draw_svg
 from civicbench.reports.plots import slice_forest
 from civicbench.reports.report import Report, ScoredModel, task_title
@@ -83,7 +84,7 @@ def _table(
                 number(format_count(part.tuned.items)),
                 format_estimate(part.base, rate=rate),
                 format_estimate(part.tuned, rate=rate),
-                format_difference(part.difference, rate=rate),
+                difference_cell(comparison, part.difference),
             )
             for part in parts
         ),
@@ -95,6 +96,7 @@ def _alone(report: Report) -> list[Block]:
     for suite in report.suites:
         for metric in report.first.suites[suite.name].result.metrics:
             title = f"{suite.title}: {task_title(metric.title, metric.metric)}"
+            tables: list[Block] = []
             for field in dict.fromkeys(part.field for part in metric.slices):
                 rows = tuple(
                     (
@@ -106,5 +108,9 @@ def _alone(report: Report) -> list[Block]:
                     if part.field == field
                 )
                 head = (field, "Items", report.first.label)
-                blocks.append(Table(f"{title}, by {field}", head, rows))
+                tables.append(Table(f"{title}, by {field}", head, rows))
+            if metric.headline:
+                blocks += tables
+            elif tables:
+                blocks.append(Details(title, tuple(tables)))
     return blocks

@@ -18,7 +18,6 @@ from civicbench.pages.document import (
 )
 from civicbench.pages.wording import (
     format_count,
-    format_difference,
     format_estimate,
     format_probability,
     format_value,
@@ -26,6 +25,7 @@ from civicbench.pages.wording import (
     name_way,
     verdict_tag,
 )
+from civicbench.reports.differences import difference_cell
 from civicbench.reports.report import Report, ScoredModel, SuiteText, task_title
 
 _ABSENT = "\N{EN DASH}"
@@ -102,7 +102,7 @@ def _differences(
     rows = tuple(
         (
             words(task_title(c.title, c.metric)),
-            format_difference(c.difference, rate=is_rate(c)),
+            difference_cell(c, c.difference),
             words(_changed(c)),
             _chances(c),
             number(_size(c.minimum_detectable, rate=is_rate(c))),

@@ -22,12 +22,12 @@ from civicbench.pages.wording import (
     count_of,
     explain_verdict,
     format_count,
-    format_difference,
     format_estimate,
     is_rate,
     name_way,
     verdict_tag,
 )
+from civicbench.reports.differences import difference_cell
 from civicbench.reports.forest import draw_svg
 from civicbench.reports.plots import headline_forest
 from civicbench.reports.report import Report, ScoredModel, task_title
@@ -59,7 +59,7 @@ def describe_differences(report: Report) -> Section | None:
         (
             words(report.measure_title(c)),
             words(f"{model.label} minus {report.first.label}"),
-            format_difference(c.difference, rate=is_rate(c)),
+            difference_cell(c, c.difference),
             (verdict_tag(c.verdict),),
         )
         for model in report.others
@@ -74,7 +74,9 @@ def describe_differences(report: Report) -> Section | None:
         (
             Paragraph(
                 "Each square is the difference found and the line through it its 95% interval. "
-                "Where a line crosses nought, these items cannot tell the two models apart."
+                "Where a line crosses nought, these items cannot tell the two models apart. A "
+                "line may leave out nought and its square still be open: among so many measures "
+                "chance could do that."
             ),
             Picture(draw_svg(forest), forest.description, file=FOREST_FILE),
             Details("The same as a table", (table,)),
@@ -112,10 +114,15 @@ def _compared(report: Report) -> str:
     labels = [model.label for model in report.models]
     if not report.others:
         return f"{labels[0]} was evaluated on {asked}. No other model was evaluated beside it."
-    return (
-        f"{', '.join(labels[1:])} compared with {labels[0]}, item by item on the same items of: "
-        f"{asked}."
+    several = len(report.others) > 1
+    verb = "are each" if several else "is"
+    text = (
+        f"{' and '.join(labels[1:])} {verb} compared with {labels[0]}, item by item on the same "
+        f"items of: {asked}."
     )
+    if not several:
+        return text
+    return f"{text} {labels[0]} is the reference; the others are not compared with each other."
 
 
 def _items(report: Report, suite: str) -> int:
@@ -130,22 +137,45 @@ def _suspicions(report: Report) -> list[Block]:
     found: list[Block] = []
     for model in report.others:
         comparisons = report.comparisons[model.label]
-        places = set(suspects(comparisons))
-        titles = dict.fromkeys(
-            f"{report.suite_title(c.suite)}: {c.title}"
-            for c in comparisons
-            if (c.suite, c.task) in places
-        )
-        if titles:
+        tasks = {(c.suite, c.task) for c in comparisons}
+        alike = set(suspects(comparisons))
+        # Two models may well write the same short answers; likelihoods are never equal by chance.
+        written = {place for place in alike if not _has_likelihoods(report, *place)}
+        if alike == tasks:
+            written = set()
+        first = report.first.label
+        if alike - written:
             found.append(
                 Caution(
-                    f"{model.label} gave the answers of {report.first.label}, with the same "
-                    f"likelihoods, on every item of: {', '.join(titles)}. Either the two are the "
+                    f"{model.label} gave the answers of {first}, with the same likelihoods where "
+                    "answers have them, on every item of: "
+                    f"{_titles(report, comparisons, alike - written)}. Either the two are the "
                     "same model there, or one model was scored twice. Do not rely on these "
                     "results before that is explained."
                 )
             )
+        if written:
+            found.append(
+                Paragraph(
+                    f"{model.label} wrote the same text as {first} on every item of: "
+                    f"{_titles(report, comparisons, written)}. Other results of the two differ, so "
+                    "they are not one model."
+                )
+            )
     return found
+
+
+def _has_likelihoods(report: Report, suite: str, task: str) -> bool:
+    return any(r.log_likelihoods for r in report.first.suites[suite].items if r.task == task)
+
+
+def _titles(report: Report, comparisons: Sequence[Comparison], places: set[tuple[str, str]]) -> str:
+    titles = dict.fromkeys(
+        f"{report.suite_title(c.suite)}: {c.title}"
+        for c in comparisons
+        if (c.suite, c.task) in places
+    )
+    return ", ".join(titles)
 
 
 def _oddities(report: Report) -> list[Block]:
@@ -179,7 +209,7 @@ def _headline_row(report: Report, comparison: Comparison) -> tuple[Cell, ...]:
         number(format_count(comparison.difference.items)),
         format_estimate(comparison.base, rate=rate),
         format_estimate(comparison.tuned, rate=rate),
-        format_difference(comparison.difference, rate=rate),
+        difference_cell(comparison, comparison.difference),
         (verdict_tag(comparison.verdict), Words(explain_verdict(comparison), "hint")),
     )
 

@@ -1,0 +1,25 @@
+"""A difference of two models as it stands in a table."""
+
+from civicbench.evaluation.results import Comparison, Estimate
+from civicbench.pages.document import Cell, Words
+from civicbench.pages.wording import format_difference, is_rate
+
+
+def difference_cell(comparison: Comparison, estimate: Estimate) -> Cell:
+    """Return a difference with its interval, and what it says where half is the ideal.
+
+    Args:
+        comparison: The measure.
+        estimate: Its difference, or that of one of its slices.
+    """
+    shown = format_difference(estimate, rate=is_rate(comparison))
+    if comparison.better != "half":
+        return shown
+    # From 75% to 58% is +17 points here; without these words it reads as a mistake.
+    return (*shown, Words(_name_distance(estimate.value), "hint"))
+
+
+def _name_distance(change: float) -> str:
+    if change == 0:
+        return "as near to 50%"
+    return "nearer to 50%" if change > 0 else "further from 50%"
