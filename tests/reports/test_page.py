@@ -153,6 +153,8 @@ def test_a_model_that_answers_as_the_first_is_called_out() -> None:
     )
     text = page_of(same).text()
     assert "Warning copy gave the answers of base" in text
+    # Where nothing differs, the same written answers are part of the alarm.
+    assert "Enquiry triage: Area as written, Core of safety: Stereotype pairs" in text
     assert "Warning" not in page_of(report).text(of="main")
 
 

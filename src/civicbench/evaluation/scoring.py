@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from civicbench.evaluation.scorer.language_model import SharedPrefixLM
     from civicbench.evaluation.tasks import Response, Sitting
 
-CODE_VERSION = 2
+CODE_VERSION = 3
 RESULT_NAME = "result.json"
 MEASUREMENTS_NAME = "measurements.json"
 BOOTSTRAP_SEED = 20261

@@ -95,13 +95,14 @@ class ChoiceScorer:
         found: list[Scored] = []
         for low in range(0, len(places), _HEAD_ROWS):
             chosen = places[low : low + _HEAD_ROWS]
-            logits = self._reader.logits(hidden[chosen])
-            total = logits.logsumexp(-1)
-            best = logits.argmax(-1).tolist()
+            # The same float32 function as lm-eval's HFLM takes: over a large vocabulary its
+            # rounding is seen (1e-5 nats a token), and two scorers should not differ by it.
+            chances_of = self._reader.logits(hidden[chosen]).log_softmax(-1)
+            best = chances_of.argmax(-1).tolist()
             targets = [(n, *pair) for n, place in enumerate(chosen) for pair in rows[place]]
             numbers = [n for n, _, _ in targets]
             tokens = [target for _, target, _ in targets]
-            chances = (logits[numbers, tokens] - total[numbers]).tolist()
+            chances = chances_of[numbers, tokens].tolist()
             found += [
                 Scored(slot, chance, best[n] == target)
                 for (n, target, slot), chance in zip(targets, chances, strict=True)
