@@ -11,7 +11,7 @@ from civicbench.datasets.personal_data.surroundings import (
 )
 
 _CANDIDATE: Final = re.compile(
-    r"(?<![\w.+£$€#/-])(?:\d{10}|(?<!\d )\d{3}([ -])\d{3}\1\d{4}(?! \d))(?![\w/-])(?!\.\d)"
+    r"(?<![\w.+£$€#/-])(?:\d{10}|(?<!\d )\d{3}[ -]\d{3}[ -]\d{4}(?! \d))(?![\w/-])(?!\.\d)"
 )
 _WEIGHTS: Final = range(10, 1, -1)
 _WIDTH: Final = 60
