@@ -14,7 +14,8 @@ def find_emails(text: str) -> Iterator[tuple[int, int]]:
     """Find e-mail addresses.
 
     Not found: handles (`@name`), hosts without a dot, `git@host:path`, file names such as
-    `logo@2x.png`, and the user of a URL (`https://name@host/`).
+    `logo@2x.png`, and the user of a URL (`https://name@host/`) or a
+    variable in its place (`$NAME@host`).
 
     Args:
         text: The plain text.
@@ -42,6 +43,7 @@ def _is_other(text: str, *, start: int, end: int) -> bool:
     address = text[start:end]
     return (
         text[max(0, start - 3) : start] == "://"
+        or text[max(0, start - 1) : start] == "$"
         or (address.startswith("git@") and text[end : end + 1] == ":")
         or _FILE_ENDING.fullmatch(address.rpartition(".")[2].lower()) is not None
     )
