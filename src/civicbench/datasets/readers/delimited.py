@@ -21,7 +21,7 @@ class Delimited(TextFileReader):
 
     reader: Literal["csv"] = "csv"
     """The reader's name."""
-    delimiter: Annotated[str, Field(min_length=1, max_length=1, pattern=r'[^"\\r\\n]')] = ","
+    delimiter: Annotated[str, Field(min_length=1, max_length=1, pattern=r'[^"\r\n]')] = ","
     """What stands between cells; a tab for TSV."""
     quoted: bool = True
     """Whether cells may be quoted with `"`; false where a quote is a character as any other."""

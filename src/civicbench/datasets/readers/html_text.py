@@ -1,112 +1,123 @@
-"""Clean text out of the HTML of web pages, broken markup included."""
+"""Clean text out of the HTML of web pages, broken markup included.
+
+The tokens are found here and not by `html.parser`, which takes quadratic time over unclosed tags
+and gives up on odd declarations. Every pattern is bounded, so time is linear in the markup.
+"""
 
 import re
-from html.parser import HTMLParser
+from collections.abc import Iterator
+from html import unescape
 from typing import Literal
 
 Links = Literal["text", "markdown"]
-_SKIPPED = frozenset({"script", "style", "template", "svg", "noscript", "head", "object"})
+_TOKEN = re.compile(
+    r"<!--.*?(?:-->|\Z)"
+    r"|<[!?][^>]*(?:>|\Z)"
+    r"|<(?P<end>/?)(?P<name>[a-zA-Z][a-zA-Z0-9-]{0,40})\b"
+    r"(?P<attributes>(?:[^<>\"']++|\"[^\"]{0,4000}+\"|'[^']{0,4000}+'){0,200}+)>"
+    r"|(?P<text>[^<]++|<)",
+    re.DOTALL,
+)
+_ADDRESS = re.compile(r"(?:^|\s)href\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s\"'>]+))", re.IGNORECASE)
+_UNSEEN = {
+    name: re.compile(f"</{name}\\s*>", re.IGNORECASE)
+    for name in ("script", "style", "template", "svg")
+}
 _BLOCKS = frozenset(
     {"address", "article", "aside", "blockquote", "dd", "details", "div", "dl", "dt", "figcaption"}
     | {"figure", "footer", "form", "header", "hr", "main", "nav", "p", "pre", "section", "summary"}
     | {"table"}
 )
 _HEADINGS = {f"h{level}": "#" * level + " " for level in range(1, 7)}
-_BLANK_LINES = re.compile(r"\n{3,}")
+_MAXIMUM_INDENT = 8
+_EMPTY_LINK = re.compile(r"\[\s*\]\([^()\s]*\)")
 
 
-class _TextMaker(HTMLParser):
-    """Collects lines; unknown and unclosed elements are passed through."""
+class _TextMaker:
+    """Collects lines of text; elements that it does not know are passed through."""
 
     def __init__(self, links: Links) -> None:
-        super().__init__(convert_charrefs=True)
-        self.lines: list[str] = [""]
+        self.lines: list[str] = []
         self._links = links
-        self._skipped: list[str] = []
+        self._mark = ""
+        self._parts: list[str] = []
+        self._worded = False
         self._lists: list[int | None] = []
-        self._address: list[str | None] = []
+        self._addresses: list[str] = []
         self._row_begun = False
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag in _SKIPPED:
-            self._skipped.append(tag)
-        if self._skipped:
-            return
-        if tag in _HEADINGS:
-            self._break(blank=True)
-            self.lines[-1] = _HEADINGS[tag]
-        elif tag in ("ul", "ol"):
-            self._break(blank=not self._lists)
-            self._lists.append(1 if tag == "ol" else None)
-        elif tag == "li":
-            self._break(blank=False)
-            self.lines[-1] = self._bullet()
-        elif tag == "tr":
-            self._break(blank=False)
+    def begin(self, name: str, attributes: str) -> None:
+        """Take a start tag in."""
+        if name in _HEADINGS:
+            self.break_line(blank=True)
+            self._mark = _HEADINGS[name]
+        elif name in ("ul", "ol"):
+            self.break_line(blank=not self._lists)
+            self._lists.append(1 if name == "ol" else None)
+        elif name == "li":
+            self.break_line()
+            self._mark = self._bullet()
+        elif name == "tr":
+            self.break_line()
             self._row_begun = False
-        elif tag in ("td", "th"):
+        elif name in ("td", "th"):
             if self._row_begun:
-                self.lines[-1] = self.lines[-1].rstrip() + " | "
+                self._parts.append(" | ")
             self._row_begun = True
-        elif tag == "br":
-            self._break(blank=False)
-        elif tag == "a":
-            address = dict(attrs).get("href")
-            self._address.append(address)
-            if address and self._links == "markdown":
-                self.lines[-1] += "["
-        elif tag in _BLOCKS and not self._in_item():
-            self._break(blank=True)
+        elif name == "br":
+            self.break_line()
+        elif name == "a":
+            self._begin_link(attributes)
+        elif name in _BLOCKS and not self._begins_item():
+            self.break_line(blank=True)
 
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag == "br" and not self._skipped:
-            self._break(blank=False)
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag in self._skipped:
-            while self._skipped.pop() != tag:
-                pass
-        elif self._skipped:
-            return
-        elif tag in ("ul", "ol") and self._lists:
+    def end(self, name: str) -> None:
+        """Take an end tag in; one without a start tag breaks a line at most."""
+        if name in ("ul", "ol") and self._lists:
             self._lists.pop()
-            self._break(blank=not self._lists)
-        elif tag == "a" and self._address:
-            address = self._address.pop()
-            if address and self._links == "markdown":
-                self.lines[-1] = f"{self.lines[-1].rstrip()}]({address})"
-        elif tag in ("li", "tr"):
-            self._break(blank=False)
-        elif tag in _HEADINGS or (tag in _BLOCKS and not self._in_item()):
-            self._break(blank=True)
+            self.break_line(blank=not self._lists)
+        elif name == "a" and self._addresses:
+            address = self._addresses.pop()
+            if address:
+                self._parts.append(f"]({address})")
+        elif name in ("li", "tr"):
+            self.break_line()
+        elif name in _HEADINGS or (name in _BLOCKS and not self._begins_item()):
+            self.break_line(blank=True)
 
-    def handle_data(self, data: str) -> None:
-        if self._skipped:
-            return
-        text = re.sub(r"\s+", " ", data)
-        if self.lines[-1] == "" or self.lines[-1].endswith(" "):
-            text = text.lstrip()
-        self.lines[-1] += text
+    def add(self, text: str) -> None:
+        """Take text in."""
+        self._parts.append(text)
+        self._worded = self._worded or not text.isspace()
 
-    def _break(self, *, blank: bool) -> None:
-        if self.lines[-1].strip(" -#|[") == "" and self.lines[-1] != "":
-            # A bullet, heading mark or cell without text.
-            self.lines[-1] = ""
-        if self.lines[-1]:
+    def break_line(self, *, blank: bool = False) -> None:
+        """End the line at hand; a mark or cells without text are no line."""
+        text = _EMPTY_LINK.sub("", " ".join("".join(self._parts).split()))
+        if text.strip(" |"):
+            self.lines.append(self._mark + text)
+        self._mark = ""
+        self._parts = []
+        self._worded = False
+        if blank and self.lines and self.lines[-1]:
             self.lines.append("")
-        if blank and len(self.lines) > 1 and self.lines[-2]:
-            self.lines.append("")
+
+    def _begin_link(self, attributes: str) -> None:
+        found = _ADDRESS.search(attributes) if self._links == "markdown" else None
+        address = unescape(found[1] or found[2] or found[3] or "").strip() if found else ""
+        self._addresses.append(address)
+        if address:
+            self._parts.append("[")
 
     def _bullet(self) -> str:
-        indent = "  " * max(0, len(self._lists) - 1)
+        indent = "  " * min(_MAXIMUM_INDENT, max(0, len(self._lists) - 1))
         number = self._lists[-1] if self._lists else None
         if number is None:
             return f"{indent}- "
         self._lists[-1] = number + 1
         return f"{indent}{number}. "
 
-    def _in_item(self) -> bool:
-        return bool(self._lists) and bool(re.fullmatch(r"\s*(-|\d+\.) ", self.lines[-1]))
+    def _begins_item(self) -> bool:
+        return bool(self._lists) and bool(self._mark) and not self._worded
 
 
 def html_to_text(markup: str, *, links: Links = "text") -> str:
@@ -117,7 +128,30 @@ def html_to_text(markup: str, *, links: Links = "text") -> str:
         links: text keeps a link's words; markdown keeps its address too.
     """
     maker = _TextMaker(links)
-    maker.feed(markup.replace("\r\n", "\n"))
-    maker.close()
-    text = "\n".join(line.rstrip() for line in maker.lines)
-    return _BLANK_LINES.sub("\n\n", text).strip()
+    for found in _tokens(markup):
+        text, name = found["text"], found["name"]
+        if text is not None:
+            maker.add(unescape(text))
+        elif name is not None and found["end"]:
+            maker.end(name.lower())
+        elif name is not None:
+            maker.begin(name.lower(), found["attributes"])
+    maker.break_line()
+    return "\n".join(maker.lines).strip()
+
+
+def _tokens(markup: str) -> Iterator[re.Match[str]]:
+    """Yield the tokens of markup, without what pages hide: scripts, styles, pictures."""
+    position = 0
+    unclosed: set[str] = set()
+    while found := _TOKEN.match(markup, position):
+        position = found.end()
+        name = (found["name"] or "").lower()
+        if name in _UNSEEN and not found["end"] and name not in unclosed:
+            closing = _UNSEEN[name].search(markup, position)
+            if closing:
+                position = closing.end()
+            else:
+                unclosed.add(name)
+            continue
+        yield found

@@ -13,7 +13,7 @@ from civicbench.datasets.readers.text import MAXIMUM_RECORD_CHARACTERS, iterate_
 
 _MESSAGE = re.compile(r"[ \t]*([A-Za-z0-9$_.-]+)[ \t]*=[ \t]*(.*)", re.DOTALL)
 _ESCAPE = re.compile(r"\\(\n|n|\\)")
-_QUOTE = re.compile(r"''|'([^']*[{}][^']*)'")
+_QUOTE = re.compile(r"''|'([^']*)'")
 
 
 class PlayMessages(LocaleReader):
@@ -72,7 +72,13 @@ def unescape(pattern: str) -> str:
 
 def unquote(pattern: str) -> str:
     """Return a MessageFormat pattern's text; placeholders such as `{0}` stay."""
-    return _QUOTE.sub(lambda found: found[1] or "'", pattern)
+    return _QUOTE.sub(_unquote_one, pattern)
+
+
+def _unquote_one(found: re.Match[str]) -> str:
+    if found[1] is None:
+        return "'"
+    return found[1] if "{" in found[1] or "}" in found[1] else found[0]
 
 
 def _logical_lines(path: Path) -> Iterator[tuple[int, str | None]]:
