@@ -122,6 +122,10 @@ def test_a_file_of_another_format_is_refused(tmp_path: Path, content: bytes) -> 
         strings(tmp_path, content)
 
 
+def test_octal_escapes_are_latin_1() -> None:
+    assert unescape(r"caf\351") == "café"
+
+
 def test_surrogate_escapes_are_joined() -> None:
     assert unescape(r"\Ud83d\Ude00") == "\U0001f600"
 

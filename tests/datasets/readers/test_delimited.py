@@ -65,6 +65,19 @@ def test_a_field_over_the_declared_limit_costs_its_row(tmp_path: Path) -> None:
     assert "limit" in malformed[0].problem
 
 
+def test_limits_of_two_files_read_in_turn_do_not_mix(tmp_path: Path) -> None:
+    paths = [tmp_path / "a.csv", tmp_path / "b.csv"]
+    for path in paths:
+        path.write_text(f"a,b\n1,x\n2,{'x' * 500}\n")
+    limits = [1000, 100]
+    readers = [
+        reader_of({**CSV, "maximum_cell_characters": limit}).read({"file": path})
+        for limit, path in zip(limits, paths, strict=True)
+    ]
+    items = [next(reader) for reader in (*readers, *readers)]
+    assert [isinstance(item, Record) for item in items] == [True, True, True, False]
+
+
 def test_a_quote_that_nobody_closes_is_listed_with_the_lines_that_it_took(tmp_path: Path) -> None:
     records, malformed = read_one(CSV, 'a,b\n1,2\n3,"open\n4,5\n', tmp_path)
     assert fields(records) == [{"a": "1", "b": "2"}]

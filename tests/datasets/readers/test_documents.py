@@ -138,6 +138,13 @@ def test_elements_across_chunks_are_whole(tmp_path: Path) -> None:
     assert [record.fields for record in records] == values
 
 
+def test_numbers_across_chunks_are_whole(tmp_path: Path) -> None:
+    values = list(range(1_000_000, 1_020_000))
+    records, malformed = read_one({"reader": "json"}, json.dumps(values), tmp_path)
+    assert malformed == []
+    assert [record.fields["value"] for record in records] == values
+
+
 def test_yaml_scalars_keep_what_a_person_wrote(tmp_path: Path) -> None:
     content = (
         "- {time: 12:30, octal: 0755, date: 2020-01-02, whole: -7, part: 1.5, 'no': no,\n"

@@ -80,7 +80,9 @@ def test_bad_bytes_marks_and_line_ends(tmp_path: Path) -> None:
     assert [one.place for one in malformed] == ["file.txt:2"]
 
 
-@pytest.mark.parametrize("content", ["", "\n\n", "<html>", "a,b\n1,2\n", "not json\n" * 150])
+@pytest.mark.parametrize(
+    "content", ["", "\n\n", "<html>", "a,b\n1,2\n", "not json\n" * 150 + '{"a": 1}']
+)
 def test_a_file_of_another_format_is_refused(tmp_path: Path, content: str) -> None:
     with pytest.raises(InvalidInputError):
         read_one(LINES, content, tmp_path)

@@ -121,6 +121,7 @@ def test_every_file_of_the_manifest_has_a_reader() -> None:
 
 @pytest.mark.parametrize("group", GROUPS, ids=[group.pattern for group in GROUPS])
 def test_files_of_the_mirror_give_these_records(group: Group) -> None:
+    """With `pytest -s`: a line for each file, with its reader, records and malformed ones."""
     files = records = malformed = 0
     for roles in sources(group):
         good, bad = read(group.settings, roles)
@@ -129,8 +130,8 @@ def test_files_of_the_mirror_give_these_records(group: Group) -> None:
             records + len(good),
             malformed + len(bad),
         )
-        name = next(iter(roles.values())).name
-        print(f"{group.settings['reader']}\t{name}\t{len(good)}\t{len(bad)}")
+        names = " + ".join(str(path.relative_to(mirror())) for path in roles.values())
+        print(f"{group.settings['reader']}\t{names}\t{len(good)}\t{len(bad)}")
         assert all(item.place and item.problem for item in bad)
     assert (files, records, malformed) == (group.files, group.records, group.malformed)
 

@@ -101,6 +101,12 @@ def test_a_byte_order_mark_is_no_part_of_the_first_key(tmp_path: Path) -> None:
     assert records[0].fields["cy"] == "1"
 
 
+def test_files_of_a_declared_encoding(tmp_path: Path) -> None:
+    records, malformed = pair(tmp_path, b"a=\xa35", b"a=\xa35", encoding="cp1252")
+    assert english(records) == {"a": "£5"}
+    assert malformed == []
+
+
 def test_right_to_left_text_is_kept_as_it_is(tmp_path: Path) -> None:
     text = "\u200fمرحبا {0}، أهلاً\u200f"
     records, _ = pair(tmp_path, f"a={text}\n")

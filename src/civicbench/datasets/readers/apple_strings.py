@@ -9,7 +9,7 @@ from civicbench.core.errors import InvalidInputError
 from civicbench.datasets.readers.pairing import Catalogue, Entry, name_files, pair
 from civicbench.datasets.readers.reader import Item, LocaleReader
 from civicbench.datasets.readers.record import Malformed
-from civicbench.datasets.readers.text import Encoding, read_text
+from civicbench.datasets.readers.text import read_text
 
 _SPACE = re.compile(r"(?:\s++|//[^\n]*+)*+")
 # Possessive: a quote that is never closed costs one look, not one for each character.
@@ -25,8 +25,6 @@ class AppleStrings(LocaleReader):
 
     reader: Literal["apple-strings"] = "apple-strings"
     """The reader's name."""
-    encoding: Encoding = "utf-8"
-    """The files' encoding; a byte-order mark in a file overrides it."""
 
     def read(self, files: Mapping[str, Path]) -> Iterator[Item]:
         """Yield a record a key with the fields `key`, a text per language, and `file`."""

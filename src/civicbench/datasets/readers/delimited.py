@@ -36,8 +36,6 @@ class Delimited(TextFileReader):
         yield from refuse_foreign(self._rows(path), path=path, kind="CSV")
 
     def _rows(self, path: Path) -> Iterator[Item]:
-        # The limit is the whole process's; it is set anew by each file that is opened.
-        csv.field_size_limit(self.maximum_cell_characters)
         with open_text(path, encoding=self.encoding, newline="") as stream:
             rows = csv.reader(
                 stream,
@@ -50,6 +48,7 @@ class Delimited(TextFileReader):
 
     def _header(self, rows: "Reader", path: Path) -> tuple[str, ...]:
         where = f"{path}:1"
+        csv.field_size_limit(self.maximum_cell_characters)
         try:
             cells: list[str] = next(rows, [])
         except csv.Error as error:
@@ -70,6 +69,8 @@ class Delimited(TextFileReader):
     def _body(self, rows: "Reader", names: tuple[str, ...], path: Path) -> Iterator[Item]:
         while True:
             line = rows.line_num + 1
+            # The limit is the whole process's, and other files may be read between two rows.
+            csv.field_size_limit(self.maximum_cell_characters)
             try:
                 cells = next(rows, None)
             except csv.Error as error:

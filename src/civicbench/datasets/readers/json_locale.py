@@ -9,7 +9,7 @@ from civicbench.core.errors import InvalidInputError
 from civicbench.datasets.readers.locale_tree import Members, Tree, iterate_texts
 from civicbench.datasets.readers.pairing import Catalogue, Entry, name_files, pair
 from civicbench.datasets.readers.reader import Item, LocaleReader
-from civicbench.datasets.readers.text import read_text
+from civicbench.datasets.readers.text import Encoding, read_text
 
 
 class JsonLocale(LocaleReader):
@@ -26,7 +26,7 @@ class JsonLocale(LocaleReader):
         catalogues = {}
         for language, name in name_files(files, self.languages).items():
             catalogue = Catalogue(name)
-            for item in iterate_texts(_read_members(files[language]), file=name):
+            for item in iterate_texts(_read_members(files[language], self.encoding), file=name):
                 if isinstance(item, Entry):
                     yield from catalogue.add(item)
                 else:
@@ -35,8 +35,8 @@ class JsonLocale(LocaleReader):
         yield from pair(catalogues)
 
 
-def _read_members(path: Path) -> Members:
-    text = read_text(path)
+def _read_members(path: Path, encoding: Encoding) -> Members:
+    text = read_text(path, encoding=encoding)
     try:
         tree: Tree = json.loads(text, object_pairs_hook=Members)
     except json.JSONDecodeError as error:

@@ -9,7 +9,7 @@ from civicbench.core.errors import InvalidInputError
 from civicbench.datasets.readers.pairing import Catalogue, Entry, name_files, pair
 from civicbench.datasets.readers.reader import Item, LocaleReader
 from civicbench.datasets.readers.record import Malformed
-from civicbench.datasets.readers.text import MAXIMUM_RECORD_CHARACTERS, iterate_lines
+from civicbench.datasets.readers.text import MAXIMUM_RECORD_CHARACTERS, Encoding, iterate_lines
 
 _MESSAGE = re.compile(r"[ \t]*([A-Za-z0-9$_.-]+)[ \t]*=[ \t]*(.*)", re.DOTALL)
 _ESCAPE = re.compile(r"\\(\n|n|\\)")
@@ -41,7 +41,7 @@ class PlayMessages(LocaleReader):
 
     def _fill(self, catalogue: Catalogue, path: Path) -> Iterator[Malformed]:
         malformed: list[Malformed] = []
-        for number, line in _logical_lines(path):
+        for number, line in _logical_lines(path, self.encoding):
             place = f"{catalogue.file}:{number}"
             if line is None:
                 problem = f"a line over {MAXIMUM_RECORD_CHARACTERS} characters"
@@ -81,11 +81,11 @@ def _unquote_one(found: re.Match[str]) -> str:
     return found[1] if "{" in found[1] or "}" in found[1] else found[0]
 
 
-def _logical_lines(path: Path) -> Iterator[tuple[int, str | None]]:
+def _logical_lines(path: Path, encoding: Encoding) -> Iterator[tuple[int, str | None]]:
     """Yield (number of its first line, text) for each message line, continuations joined."""
     parts: list[str] = []
     begun = 0
-    for number, line in iterate_lines(path, encoding="utf-8"):
+    for number, line in iterate_lines(path, encoding=encoding):
         if line is None:
             parts = []
             yield begun if parts else number, None

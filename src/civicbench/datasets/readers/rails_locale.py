@@ -27,7 +27,7 @@ class RailsLocale(LocaleReader):
         catalogues = {}
         for language, name in name_files(files, self.languages).items():
             path = files[language]
-            value, doubled = read_yaml(path)
+            value, doubled = read_yaml(path, encoding=self.encoding)
             for double in doubled:
                 problem = f"the key {double.key!r} stands again below, and the last one counts"
                 yield Malformed(f"{name}:{double.line}", problem, double.value)

@@ -66,6 +66,8 @@ class LocaleReader(Reader):
 
     languages: Annotated[tuple[str, ...], Field(min_length=1)] = ("en", "cy")
     """BCP 47 tags: the roles of the files, and the fields of a record. The first leads."""
+    encoding: Encoding = "utf-8"
+    """The files' encoding; a byte-order mark in a file overrides it."""
 
     @model_validator(mode="after")
     def _refuse_doubles(self) -> "LocaleReader":
