@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from civicbench.core.environment import keep_hub_offline
+from civicbench.core.environment import keep_hub_offline, yield_waiting_threads
 
 # Before any test imports a library that reads them.
 keep_hub_offline()
+yield_waiting_threads()
 os.environ["CIVICBENCH_OFFLINE"] = "1"
 # The same examples each time, nothing kept in the checkout, and no test that depends on seconds.
 settings.register_profile("civicbench", deadline=None, derandomize=True, database=None)

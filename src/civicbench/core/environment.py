@@ -56,8 +56,9 @@ def processor_name() -> str:
 
 
 def usable_cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0))
+    """Return how many cores this process may use, beside those that torchrun started with it."""
+    beside = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    return max(1, len(os.sched_getaffinity(0)) // beside)
 
 
 def memory_bytes() -> tuple[int, int]:
@@ -77,6 +78,15 @@ def peak_memory_bytes() -> int:
 def is_offline() -> bool:
     """Return whether nothing may be fetched: `--offline`, or `CIVICBENCH_OFFLINE=1`."""
     return os.environ.get("CIVICBENCH_OFFLINE", "0") not in {"", "0"}
+
+
+def yield_waiting_threads() -> None:
+    """Let threads that wait for each other sleep instead of spinning; before torch is imported.
+
+    On a machine that others use too, spinning threads keep the very core that they wait for:
+    writing an answer token took ten times as long beside two busy processes (2 cores).
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def keep_hub_offline() -> None:
