@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from civicbench.cards.composition import compose_card
 from civicbench.cards.curve import draw_curve
-from civicbench.cards.document import Curve
+from civicbench.cards.document import Curve, Document
 from civicbench.cards.stylesheet import read_stylesheet
 from civicbench.cards.wording import visible
 from civicbench.registry.evidence import Evidence, Measurements
@@ -28,8 +28,16 @@ def render_html(evidence: Evidence, measurements: Measurements, *, state: str, n
     Raises:
         PartAbsentError: The stylesheet was not built; see `check_assets`.
     """
+    return render_page(compose_card(evidence, measurements, state=state, number=number))
+
+
+def render_page(document: Document) -> str:
+    """Return a document as an HTML page in GOV.UK Frontend's components.
+
+    Raises:
+        PartAbsentError: The stylesheet was not built; see `check_assets`.
+    """
     stylesheet = read_stylesheet()
-    document = compose_card(evidence, measurements, state=state, number=number)
     template = _environment().get_template("card.html")
     # The stylesheet is our own build; no text of a model or dataset is ever marked as markup.
     return template.render(document=document, stylesheet=Markup(stylesheet))  # noqa: S704

@@ -47,10 +47,11 @@ def render_markdown(
         number: The version's number under the model's name in the registry.
     """
     document = compose_card(evidence, measurements, state=state, number=number)
-    return render_front_matter(evidence) + "\n" + _document(document)
+    return render_front_matter(evidence) + "\n" + render_document(document)
 
 
-def _document(document: Document) -> str:
+def render_document(document: Document) -> str:
+    """Return a document as Markdown."""
     parts = [f"# {_line(document.title)}", _line(document.caption)]
     if document.display is not None:
         parts.append(f"**{_line(document.display)}**")

@@ -10,6 +10,7 @@ import warnings
 import click
 
 from civicbench import __version__
+from civicbench.cli.curation import card_of_dataset, diff_snapshots, preview_dataset
 from civicbench.cli.listing import datasets, models, recipes
 from civicbench.cli.project import doctor, init
 from civicbench.cli.talking import chat
@@ -62,6 +63,8 @@ for _command in (
     doctor,
 ):  # fmt: skip
     application.add_command(_command)
+for _command in (preview_dataset, diff_snapshots, card_of_dataset):
+    datasets.add_command(_command)
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from civicbench.core.errors import PartAbsentError
 from civicbench.core.progress import Reporter
 from civicbench.core.stages import StageOutput
 from civicbench.core.workspace import Workspace
-from civicbench.datasets.building import build_snapshot, read_record
+from civicbench.datasets.building import read_record
 from civicbench.datasets.record import SnapshotRecord
 from civicbench.datasets.rows import SplitName, read_split
 from civicbench.evaluation.items import Item, questions_of, read_file_items
@@ -18,6 +18,7 @@ from civicbench.evaluation.suites import Suite
 from civicbench.models.loading import require_package
 from civicbench.models.prepare import PreparedModel, prepare_model
 from civicbench.models.rendering import ChatRenderer, load_renderer
+from civicbench.pipeline.snapshots import recipe_snapshot
 from civicbench.recipes.loading import Recipe
 from civicbench.training.examples import Example, render_examples
 from civicbench.training.tracking import check_tracker
@@ -63,7 +64,7 @@ def prepare_inputs(recipe: Recipe, *, workspace: Workspace, reporter: Reporter) 
         CivicbenchError: A part is absent, or data, suites or settings have mistakes.
     """
     check_parts(recipe)
-    snapshot = build_snapshot(recipe.dataset, workspace=workspace, reporter=reporter)
+    snapshot = recipe_snapshot(recipe, workspace=workspace, reporter=reporter)
     items = {
         suite.settings.name: tuple(suite_items(suite, snapshot=snapshot.folder))
         for suite in recipe.suites
