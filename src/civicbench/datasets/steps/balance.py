@@ -69,7 +69,7 @@ class Balance(WholeStep):
         _, value, counts = np.unique(column(0), return_inverse=True, return_counts=True)
         limit = self.at_most
         if limit is None:
-            limit = max(int((self.ratio or 1.0) * counts.min(initial=0)), 1)
+            limit = max(int((self.ratio or 1.0) * counts.min()), 1)
         order = np.lexsort((column(1), value))
         starts = np.concatenate(([0], np.cumsum(counts)[:-1])).astype(np.int64)
         rank = np.arange(len(order)) - starts[value[order]]

@@ -1,12 +1,13 @@
 """Leaving out rows that repeat what a suite asks: a model must not be trained on its test."""
 
-from collections import defaultdict
+import math
+from collections import Counter, defaultdict
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from civicbench.datasets.steps.filter_pattern import folded
-from civicbench.datasets.steps.shingles import band_keys, bands_for, overlap, pieces
+from civicbench.datasets.steps.shingles import overlap, pieces
 from civicbench.datasets.steps.step import (
     Fields,
     Reference,
@@ -65,11 +66,12 @@ class OverlapIndex:
     def __init__(self, settings: Decontaminate, references: tuple[Reference, ...]) -> None:
         self._settings = settings
         self._whole: dict[str, Reference] = {}
+        # Runs that an overlap of any length holds at least one of.
+        self._short: set[str] = set()
         self._runs: defaultdict[int, dict[str, Reference]] = defaultdict(dict)
-        self._bands: list[dict[int, list[int]]] = []
-        self._pieces: list[tuple[Reference, set[str]]] = []
         for reference in references:
             self._add(reference)
+        self._near = NearIndex(references, share=settings.near) if settings.near else None
 
     def _add(self, reference: Reference) -> None:
         words = folded(reference.text).split()
@@ -77,44 +79,61 @@ class OverlapIndex:
             return
         self._whole.setdefault(" ".join(words), reference)
         if len(words) >= self._settings.shortest_words:
+            self._short.update(_runs(words, self._settings.shortest_words))
             length = min(len(words), self._settings.words)
             for run in _runs(words, length):
                 self._runs[length].setdefault(run, reference)
-        if self._settings.near is not None:
-            found = pieces(reference.text)
-            number = len(self._pieces)
-            self._pieces.append((reference, found))
-            keys = band_keys(found, bands=bands_for(self._settings.near)).tolist()
-            self._bands = self._bands or [{} for _ in keys]
-            for band, key in zip(self._bands, keys, strict=True):
-                band.setdefault(key, []).append(number)
 
     def find(self, text: str) -> tuple[Reference, str] | None:
         """Return the first item that a text overlaps with, and how, or None."""
         words = folded(text).split()
+        if not words:
+            return None
         whole = self._whole.get(" ".join(words))
         if whole is not None:
             return whole, "is"
-        for length in sorted(self._runs, reverse=True):
-            known = self._runs[length]
-            for run in _runs(words, length):
-                if run in known:
-                    return known[run], f"{length} words in a row of"
-        return self._near(text) if self._pieces and words else None
+        if not self._short.isdisjoint(_runs(words, self._settings.shortest_words)):
+            for length in sorted(self._runs, reverse=True):
+                known = self._runs[length]
+                for run in _runs(words, length):
+                    if run in known:
+                        return known[run], f"{length} words in a row of"
+        return self._near.find(text) if self._near else None
 
-    def _near(self, text: str) -> tuple[Reference, str] | None:
-        threshold = self._settings.near or 1.0
+
+class NearIndex:
+    """Texts by their rarest pieces, so that every text near to one of them is found.
+
+    A text that shares a share t of all pieces with an item of n pieces has at least t n of those;
+    so it has one of any n - ceil(t n) + 1 of them, and the rarest are taken (prefix filtering:
+    Chaudhuri, Ganti, Kaushik, 2006).
+
+    Args:
+        references: The items.
+        share: From which share of common pieces a text is near.
+    """
+
+    def __init__(self, references: tuple[Reference, ...], *, share: float) -> None:
+        self._share = share
+        self._items = [(reference, pieces(reference.text)) for reference in references]
+        known = Counter(piece for _, found in self._items for piece in found)
+        self._rare: defaultdict[str, list[int]] = defaultdict(list)
+        for number, (_, found) in enumerate(self._items):
+            ordered = sorted(found, key=lambda piece: (known[piece], piece))
+            for piece in ordered[: len(ordered) - math.ceil(share * len(ordered)) + 1]:
+                self._rare[piece].append(number)
+
+    def find(self, text: str) -> tuple[Reference, str] | None:
+        """Return the first item that a text is near to, and how near, or None."""
         found = pieces(text)
-        keys = band_keys(found, bands=len(self._bands)).tolist()
-        met = {
-            number
-            for band, key in zip(self._bands, keys, strict=True)
-            for number in band.get(key, ())
-        }
+        met = {number for piece in found & self._rare.keys() for number in self._rare[piece]}
         for number in sorted(met):
-            reference, other = self._pieces[number]
+            reference, other = self._items[number]
+            # No share of common pieces is above that of the sizes.
+            if min(len(found), len(other)) < self._share * max(len(found), len(other)):
+                continue
             share = overlap(found, other)
-            if share >= threshold:
+            if share >= self._share:
                 return reference, f"{share:.0%} the same as"
         return None
 

@@ -16,7 +16,8 @@ from civicbench.datasets.steps.step import (
     text_of,
 )  # fmt: skip
 
-_LOOKED_AT_CHARACTERS = 4000
+# The detector takes as long as the text is, and is as sure of a paragraph as of a page.
+_LOOKED_AT_CHARACTERS = 500
 # Addresses, placeholders and tags are in no language.
 _NO_LANGUAGE = re.compile(
     r"https?://\S+|www\.\S+|\S+@\S+|\{\{.{0,200}?\}\}|\{.{0,200}?\}|<[^<>]{0,2000}>"

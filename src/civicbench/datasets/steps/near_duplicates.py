@@ -58,8 +58,7 @@ class NearDuplicates(WholeStep):
         bands = bands_for(self.threshold)
 
         def key(fields: Fields) -> list[int]:
-            found: list[int] = band_keys(self._pieces(fields, context), bands=bands).tolist()
-            return found
+            return band_keys(self._pieces(fields, context), bands=bands)
 
         return key
 

@@ -5,11 +5,7 @@ same pieces; candidates are always checked by the true overlap of their pieces.
 """
 
 import math
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import numpy
-    from numpy.typing import NDArray
+from hashlib import blake2b
 
 BAND_NUMBERS = 8
 PIECE_CHARACTERS = 5
@@ -49,24 +45,16 @@ def bands_for(threshold: float) -> int:
     )
 
 
-def band_keys(found: set[str], *, bands: int) -> "NDArray[numpy.uint64]":
+def band_keys(found: set[str], *, bands: int) -> list[int]:
     """Return one number of 64 bits for each band of a text's signature."""
     import numpy as np
     from rensa import RMinHash
 
     signer = RMinHash(num_perm=bands * BAND_NUMBERS, seed=_SEED)
     signer.update(list(found))
-    signature = np.array(signer.digest(), dtype=np.uint64).reshape(bands, -1)
-    return _mix(signature)
-
-
-def _mix(bands: "NDArray[numpy.uint64]") -> "NDArray[numpy.uint64]":
-    """Fold each band's numbers into one, by the multiply-and-add of FNV-1a on whole words."""
-    import numpy as np
-
-    state = np.full(len(bands), 0xCBF29CE484222325, dtype=np.uint64)
-    with np.errstate(over="ignore"):
-        for place in range(bands.shape[1]):
-            state = (state ^ bands[:, place]) * np.uint64(0x100000001B3)
-            state ^= state >> np.uint64(29)
-    return state
+    signature = np.array(signer.digest(), dtype="<u4").tobytes()
+    width = BAND_NUMBERS * 4
+    return [
+        int.from_bytes(blake2b(signature[i : i + width], digest_size=8).digest(), "little")
+        for i in range(0, len(signature), width)
+    ]
