@@ -40,7 +40,7 @@ STEPS = [
     {"step": "near-duplicates", "threshold": 0.85},
     {"step": "personal-data", "action": "redact"},
     {"step": "decontaminate", "suites": ["safety-core"]},
-    {"step": "balance", "by": "area", "ratio": 1.5},
+    {"step": "balance", "by": "area", "ratio": 20.0},
 ]
 WELSH = "Rhaid i chi roi gwybod i ni am unrhyw newid yn eich amgylchiadau cyn pen tri deg diwrnod"
 

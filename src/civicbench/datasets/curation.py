@@ -10,7 +10,7 @@ from civicbench.core.settings import suggest
 from civicbench.datasets.checking import CheckFields
 from civicbench.datasets.excluding import ExclusionList
 from civicbench.datasets.finishing import Finish
-from civicbench.datasets.pool import run_pass
+from civicbench.datasets.pool import Cores
 from civicbench.datasets.reading import BATCH_ROWS, SourceCounts, read_sources
 from civicbench.datasets.settings import DatasetSettings
 from civicbench.datasets.spool import Spool
@@ -102,19 +102,20 @@ class Curation:
         batches: Iterator[Batch] = read_sources(self._settings, files, counts=counts)
         spool: Spool | None = None
         passes = self._passes()
-        for number, plan in enumerate(passes):
-            following = Spool(self._work / f"pass-{number}", columns=plan.whole.key_columns)
-            for result in run_pass(plan, batches, cores=self._cores):
-                self._take(result, following)
-            following.finish()
-            self._excluded.stop_at_mistakes()
-            if spool is None:
-                self._check_names(counts)
-            else:
-                spool.remove()
-            spool = following
-            if isinstance(plan.whole, WholeStep):
-                batches = self._decide(plan.whole, spool, self._whole_number(number))
+        with Cores(passes, count=self._cores) as cores:
+            for number, plan in enumerate(passes):
+                following = Spool(self._work / f"pass-{number}", columns=plan.whole.key_columns)
+                for result in cores.run(number, batches):
+                    self._take(result, following)
+                following.finish()
+                self._excluded.stop_at_mistakes()
+                if spool is None:
+                    self._check_names(counts)
+                else:
+                    spool.remove()
+                spool = following
+                if isinstance(plan.whole, WholeStep):
+                    batches = self._decide(plan.whole, spool, self._whole_number(number))
         if spool is None:
             raise AssertionError("there is always a last pass")
         reports = [
@@ -147,7 +148,7 @@ class Curation:
         pending.append((len(settings.steps) + 1, last))
         finish = Finish(
             identifier=settings.identifier_text,
-            group=settings.group,
+            group=settings.group_text,
             stratify=settings.split.stratify,
             seed=settings.split.seed,
             format=settings.format,

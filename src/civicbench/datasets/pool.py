@@ -1,69 +1,102 @@
-"""A pass over many batches on all cores, its results in the order of the batches."""
+"""Passes over many batches on all cores, their results in the order of the batches."""
 
 import multiprocessing
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from types import TracebackType
+from typing import Self
 
 from civicbench.core.environment import usable_cores
 from civicbench.core.errors import WorkFailedError
 from civicbench.datasets.work import Batch, BatchResult, Pass, open_pass
 
-# Processes take a second to start: fewer batches than this are done sooner without them.
-_BATCHES_ALONE = 6
+# Processes take a second or two to start: fewer batches than this are done sooner without them.
+_BATCHES_ALONE = 12
 
-_opened: list[Callable[[Batch], BatchResult]] = []
+_plans: list[Pass] = []
+_opened: dict[int, Callable[[Batch], BatchResult]] = {}
 
 
-def run_pass(
-    plan: Pass, batches: Iterator[Batch], *, cores: int | None = None
-) -> Iterator[BatchResult]:
-    """Yield what became of each batch, in order: the first few done here, then a process a core.
+class Cores:
+    """Runs passes: the first few batches here, then on a process a core, kept for later passes.
 
-    Results do not depend on where a batch is done, because a process knows nothing but the plan
+    Results do not depend on where a batch is done, because a process knows nothing but the plans
     and its batch.
 
     Args:
-        plan: The pass.
-        batches: The rows.
-        cores: How many processes; None takes the machine's.
-
-    Raises:
-        WorkFailedError: A process was killed, most often for want of memory.
+        plans: The passes.
+        count: How many processes; None takes the machine's.
     """
-    count = cores or usable_cores()
-    here = open_pass(plan)
-    for number, batch in enumerate(batches, start=1):
-        yield here(batch)
-        if number == _BATCHES_ALONE and count > 1:
-            yield from _run_on_cores(plan, batches, count)
 
+    def __init__(self, plans: Sequence[Pass], *, count: int | None = None) -> None:
+        self._plans = tuple(plans)
+        self._count = count or usable_cores()
+        self._executor: ProcessPoolExecutor | None = None
 
-def _run_on_cores(plan: Pass, batches: Iterator[Batch], cores: int) -> Iterator[BatchResult]:
-    # Forking copies threads' locks in whatever state they are, so processes start afresh.
-    context = multiprocessing.get_context("spawn")
-    executor = ProcessPoolExecutor(cores, context, initializer=_open, initargs=(plan,))
-    waiting: deque[Future[BatchResult]] = deque()
-    try:
-        for batch in batches:
-            waiting.append(executor.submit(_run, batch))
-            if len(waiting) > 2 * cores:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._executor is not None:
+            self._executor.shutdown(wait=True, cancel_futures=True)
+
+    def run(self, number: int, batches: Iterator[Batch]) -> Iterator[BatchResult]:
+        """Yield what became of each batch in the pass of a number, in order.
+
+        Raises:
+            WorkFailedError: A process was killed, most often for want of memory.
+        """
+        if self._executor is None:
+            here = open_pass(self._plans[number])
+            for done, batch in enumerate(batches, start=1):
+                yield here(batch)
+                if done == _BATCHES_ALONE and self._count > 1:
+                    break
+            else:
+                return
+        yield from self._run_on_cores(number, batches)
+
+    def _run_on_cores(self, number: int, batches: Iterator[Batch]) -> Iterator[BatchResult]:
+        executor = self._started()
+        waiting: deque[Future[BatchResult]] = deque()
+        try:
+            for batch in batches:
+                waiting.append(executor.submit(_run, number, batch))
+                if len(waiting) > 2 * self._count:
+                    yield waiting.popleft().result()
+            while waiting:
                 yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    except BrokenProcessPool:
-        raise WorkFailedError(
-            "a process that curates rows was killed",
-            remedy="look whether memory ran out (`dmesg`), and build again",
-        ) from None
-    finally:
-        executor.shutdown(wait=True, cancel_futures=True)
+        except BrokenProcessPool:
+            raise WorkFailedError(
+                "a process that curates rows was killed",
+                remedy="look whether memory ran out (`dmesg`), and build again",
+            ) from None
+
+    def _started(self) -> ProcessPoolExecutor:
+        if self._executor is None:
+            # Forking copies threads' locks in whatever state they are, so processes start afresh.
+            context = multiprocessing.get_context("spawn")
+            self._executor = ProcessPoolExecutor(
+                self._count, context, initializer=_keep, initargs=(self._plans,)
+            )
+        return self._executor
 
 
-def _open(plan: Pass) -> None:
-    _opened[:] = [open_pass(plan)]
+def _keep(plans: Sequence[Pass]) -> None:
+    _plans[:] = plans
+    _opened.clear()
 
 
-def _run(batch: Batch) -> BatchResult:
-    return _opened[0](batch)
+def _run(number: int, batch: Batch) -> BatchResult:
+    if number not in _opened:
+        # A pass is over before the next begins: its detectors need not be held on.
+        _opened.clear()
+        _opened[number] = open_pass(_plans[number])
+    return _opened[number](batch)
