@@ -12,6 +12,7 @@ import click
 from civicbench import __version__
 from civicbench.cli.curation import card_of_dataset, diff_snapshots, preview_dataset
 from civicbench.cli.listing import datasets, models, recipes
+from civicbench.cli.mirror import mirror
 from civicbench.cli.project import doctor, init
 from civicbench.cli.talking import chat
 from civicbench.cli.versions import registry
@@ -60,7 +61,7 @@ def application(offline: bool) -> None:
 
 for _command in (
     init, plan, run, train, evaluate, compare, registry, card, models, datasets, recipes, chat,
-    doctor,
+    mirror, doctor,
 ):  # fmt: skip
     application.add_command(_command)
 for _command in (preview_dataset, diff_snapshots, card_of_dataset):

@@ -23,6 +23,7 @@ from civicbench.datasets.work import (
     Pass,
     Tally,
     example,
+    locate,
     show_row,
 )
 
@@ -89,6 +90,7 @@ class Curation:
         self._where = where
         self._reporter = reporter
         self._cores = cores
+        self._labels = tuple(source.label for source in settings.sources)
         self._tallies = [Tally() for _ in step_names(settings)]
         self._names: set[str] = set()
 
@@ -115,7 +117,7 @@ class Curation:
                     spool.remove()
                 spool = following
                 if isinstance(plan.whole, WholeStep):
-                    batches = self._decide(plan.whole, spool, self._whole_number(number))
+                    batches = self._decide(plan.whole, spool, self._whole_numbers[number])
         if spool is None:
             raise AssertionError("there is always a last pass")
         reports = [
@@ -162,11 +164,9 @@ class Curation:
             whole=whole,
             context=self._context,
             refusing=tuple(source.mistakes == "refuse" for source in self._settings.sources),
+            labels=self._labels,
             checks=frozenset({0, len(self._settings.steps) + 1}),
         )
-
-    def _whole_number(self, passed: int) -> int:
-        return self._whole_numbers[passed]
 
     def _take(self, result: BatchResult, spool: Spool) -> None:
         spool.add(result.lines, result.keys)
@@ -182,25 +182,27 @@ class Curation:
         if not len(spool):
             return iter(())
         decisions = step.decide(spool.column, spool.content, self._context)
-        self._leave_out(decisions, spool, number, shown=step.named_fields)
+        self._leave_out(decisions, spool, number)
         return _kept_batches(decisions, spool)
 
-    def _leave_out(
-        self, decisions: Decisions, spool: Spool, number: int, *, shown: Sequence[str]
-    ) -> None:
+    def _leave_out(self, decisions: Decisions, spool: Spool, number: int) -> None:
         import numpy as np
 
         tally = self._tallies[number]
         for row in np.flatnonzero(decisions.because != KEPT).tolist():
             source, place, fields = spool.row(row)
             cause = int(decisions.because[row])
-            detail = "" if cause == row else f"as at {spool.row(cause)[1]}"
+            detail = ""
+            if cause != row:
+                other, there, _ = spool.row(cause)
+                detail = f"as at {locate(self._labels[other], there)}"
             self._excluded.add([Exclusion(number, source, place, decisions.reason, detail)])
             tally.rows_out -= 1
             tally.reasons[decisions.reason] += 1
             if len(tally.examples) < EXAMPLES:
                 said = show_row(fields, self._context)
-                tally.examples.append(example(place, decisions.reason, detail, said))
+                located = locate(self._labels[source], place)
+                tally.examples.append(example(located, decisions.reason, detail, said))
 
     def _check_names(self, counts: SourceCounts) -> None:
         """Refuse steps and keys that name a field which no row has: a slip of the pen."""

@@ -16,7 +16,7 @@ from civicbench.datasets.splitting import assign
 from civicbench.datasets.spool import Spool, unpack
 from civicbench.datasets.steps.exact_duplicates import first_of_same
 from civicbench.datasets.steps.step import KEPT
-from civicbench.datasets.work import EXAMPLES, Exclusion, Tally, example
+from civicbench.datasets.work import EXAMPLES, Exclusion, Tally, example, locate
 
 if TYPE_CHECKING:
     from civicbench.datasets.steps.step import Keys, Numbers
@@ -120,14 +120,16 @@ class Dealing:
 
     def _leave_out(self, row: int, number: int, tally: Tally, reason: str, cause: int) -> None:
         source, place, content = self._spool.row(row)
-        detail = f"as at {self._spool.row(cause)[1]}"
+        other, there, _ = self._spool.row(cause)
+        detail = f"as at {locate(self._settings.sources[other].label, there)}"
         refuse = reason == _SAME_NAME and self._settings.sources[source].mistakes == "refuse"
         self._excluded.add([Exclusion(number, source, place, reason, detail, refuse)])
         tally.rows_out -= 1
         tally.reasons[reason] += 1
         if len(tally.examples) < EXAMPLES:
             said = " | ".join(message["content"] for message in content["messages"][-2:])
-            tally.examples.append(example(place, reason, detail, said))
+            located = locate(self._settings.sources[source].label, place)
+            tally.examples.append(example(located, reason, detail, said))
 
     def _strata(self) -> "Numbers":
         """Return the rank of each row's stratum among the sorted names of all."""

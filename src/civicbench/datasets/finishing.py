@@ -20,7 +20,7 @@ class Finish(Settings):
     identifier: str
     """The row's name, with fields in braces."""
     group: str
-    """The field with its group."""
+    """Its group, with fields in braces."""
     stratify: str | None
     """The field with its stratum."""
     seed: int
@@ -37,7 +37,7 @@ class Finish(Settings):
         """Return the row's line in the snapshot, and its key."""
         row = Row(
             id=fill(self.identifier, fields),
-            group=str(fields[self.group]),
+            group=fill(self.group, fields).strip(),
             messages=self.format.messages(fields),
             fields=fields,
         )

@@ -66,7 +66,8 @@ class DatasetSettings(Settings):
     identifier: str = "id"
     """The field that names a row, or a text with fields in braces: `{service}/{key}`."""
     group: str
-    """The field that names a row's group (wording family, document, service)."""
+    """The field that names a row's group (wording family, document, service), or a text with
+    fields in braces."""
     steps: tuple[StepSettings, ...] = (ExactDuplicates(),)
     """What is done to the rows, in order, between reading and splitting."""
     format: Format
@@ -77,12 +78,26 @@ class DatasetSettings(Settings):
     @property
     def identifier_text(self) -> str:
         """The identifier as a text with fields in braces."""
-        return self.identifier if "{" in self.identifier else f"{{{self.identifier}}}"
+        return _in_braces(self.identifier)
+
+    @property
+    def group_text(self) -> str:
+        """The group as a text with fields in braces."""
+        return _in_braces(self.group)
 
     @property
     def needed_fields(self) -> tuple[str, ...]:
         """The fields that a row must have in the end."""
-        named = [*placeholders(self.identifier_text), self.group, *self.format.fields]
+        named = [
+            *placeholders(self.identifier_text),
+            *placeholders(self.group_text),
+            *self.format.fields,
+        ]
         if self.split.stratify is not None:
             named.append(self.split.stratify)
         return tuple(dict.fromkeys(named))
+
+
+def _in_braces(name: str) -> str:
+    """Return a text with fields in braces as it is, and the name of a field in braces."""
+    return name if "{" in name else f"{{{name}}}"

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
-from civicbench.core.fetching import PinnedFile, Sha256, Url
+from civicbench.core.fetching import PinnedFile, Sha256
 from civicbench.core.settings import Settings
 from civicbench.datasets.readers.settings import ReaderSettings
 
@@ -86,7 +86,7 @@ class PinnedSource(Source):
 
     name: Text
     """The source's name in records and reports."""
-    base: Url | None = None
+    base: str | None = None
     """What the addresses of `files` begin with; None where they are whole."""
     reader: ReaderSettings
     """How the files are read."""

@@ -88,6 +88,7 @@ class Pass:
         whole: What decides over the rows afterwards, from their keys.
         context: What steps may know.
         refusing: For each source, whether a row that fails a check stops the build.
+        labels: For each source, its name for people.
         checks: Numbers of the steps that are checks.
     """
 
@@ -95,6 +96,7 @@ class Pass:
     whole: WholeStep | Finish
     context: StepContext
     refusing: tuple[bool, ...]
+    labels: tuple[str, ...]
     checks: frozenset[int]
 
 
@@ -175,13 +177,15 @@ class _Worker:
                 tally.reasons[verdict.reason] += 1
                 if len(tally.examples) < EXAMPLES:
                     said = "" if verdict.private else self._show(fields)
-                    tally.examples.append(example(place, verdict.reason, verdict.detail, said))
+                    where = locate(self._plan.labels[source], place)
+                    tally.examples.append(example(where, verdict.reason, verdict.detail, said))
                 return None
             if isinstance(verdict, Changed):
                 fields = verdict.fields
                 tally.changes[verdict.reason] += 1
                 if verdict.example and len(tally.examples) < EXAMPLES:
-                    tally.examples.append(example(place, verdict.reason, verdict.example, ""))
+                    where = locate(self._plan.labels[source], place)
+                    tally.examples.append(example(where, verdict.reason, verdict.example, ""))
             tally.rows_out += 1
         return fields
 
@@ -196,10 +200,16 @@ class _Worker:
         reason = found.problem if refuse else _MALFORMED
         result.exclusions.append(Exclusion(number, source, found.place, reason, detail, refuse))
         if len(tally.examples) < EXAMPLES:
-            tally.examples.append(example(found.place, _MALFORMED, detail, ""))
+            where = locate(self._plan.labels[source], found.place)
+            tally.examples.append(example(where, _MALFORMED, detail, ""))
 
     def _show(self, fields: Fields) -> str:
         return show_row(fields, self._plan.context)
+
+
+def locate(label: str, place: str) -> str:
+    """Return a place with its source's name, where the place does not begin with that."""
+    return place if place.startswith(label) else f"{label}, {place}"
 
 
 def show_row(fields: Fields, context: StepContext) -> str:

@@ -22,6 +22,7 @@ _PLACEHOLDER = re.compile(
 )
 _TAG = re.compile(r"<[^<>]{0,2000}>")
 _NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
+_LEADING_ZERO = re.compile(r"^0(?=\d$)")
 _BLANKS = re.compile(r"\s+")
 _SHOWN = 5
 
@@ -69,7 +70,11 @@ def _placeholders(text: str) -> Counter[str]:
 
 def _numbers(text: str) -> Counter[str]:
     bare = _PLACEHOLDER.sub(" ", _TAG.sub(" ", text))
-    return Counter(found.replace(",", "").replace(":", ".") for found in _NUMBER.findall(bare))
+    # 1,000 and 1000, 10:30 and 10.30, 08 and 8 are the same; 0300 begins a telephone number.
+    return Counter(
+        _LEADING_ZERO.sub("", found.replace(",", "").replace(":", "."))
+        for found in _NUMBER.findall(bare)
+    )
 
 
 def _differences(first: Counter[str], second: Counter[str]) -> tuple[list[str], list[str]]:
