@@ -4,9 +4,9 @@ import difflib
 import types
 import typing
 from collections.abc import Iterable, Sequence
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Tag, ValidationError
 from pydantic_core import ErrorDetails
 
 from civicbench.core.errors import InvalidInputError
@@ -63,8 +63,8 @@ def list_mistakes(mistakes: Sequence[str]) -> str:
 def _explain(kind: type[BaseModel], detail: ErrorDetails) -> str:
     path = ".".join(str(part) for part in detail["loc"]) or "(the whole)"
     if detail["type"] == "extra_forbidden":
-        owner = _model_at(kind, detail["loc"][:-1])
-        known = list(owner.model_fields) if owner else []
+        owners = _models_at(kind, detail["loc"][:-1])
+        known = list(dict.fromkeys(name for owner in owners for name in owner.model_fields))
         near = suggest(str(detail["loc"][-1]), known)
         hint = f"did you mean {near}?" if near else f"known keys: {', '.join(known)}"
         return f"{path}: unknown key; {hint}"
@@ -77,28 +77,35 @@ def _explain(kind: type[BaseModel], detail: ErrorDetails) -> str:
     return f"{path}: {message[:1].lower()}{message[1:]}; got {got}"
 
 
-def _model_at(kind: type[BaseModel], path: tuple[int | str, ...]) -> type[BaseModel] | None:
-    """Return the settings class that stands at a path of field names and indices."""
-    current: type[BaseModel] | None = kind
+def _models_at(kind: type[BaseModel], path: tuple[int | str, ...]) -> list[type[BaseModel]]:
+    """Return the settings classes that may stand at a path of field names, indices and tags."""
+    current: list[tuple[str | None, type[BaseModel]]] = [(None, kind)]
     for part in path:
-        if current is None:
-            return None
         if isinstance(part, int):
             continue
-        field = current.model_fields.get(part)
-        if field is None:
-            # Tagged unions put the tag into the path: stay where we are.
-            continue
-        current = _first_model(field.annotation)
-    return current
+        fields = [m.model_fields[part] for _, m in current if part in m.model_fields]
+        if fields:
+            current = [entry for field in fields for entry in _models(field.annotation)]
+        elif tagged := [entry for entry in current if entry[0] == part or _says(entry[1], part)]:
+            # Tagged unions put the tag into the path.
+            current = tagged
+    return [model for _, model in current]
 
 
-def _first_model(annotation: Any) -> type[BaseModel] | None:
+def _models(annotation: Any, tag: str | None = None) -> list[tuple[str | None, type[BaseModel]]]:
+    """Return the settings classes in an annotation, each with the tag of its place in a union."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    if typing.get_origin(annotation) in (typing.Union, types.UnionType, list, tuple, dict):
-        for argument in typing.get_args(annotation):
-            found = _first_model(argument)
-            if found is not None:
-                return found
-    return None
+        return [(tag, annotation)]
+    origin = typing.get_origin(annotation)
+    if origin is Annotated:
+        inner, *metadata = typing.get_args(annotation)
+        tag = next((entry.tag for entry in metadata if isinstance(entry, Tag)), tag)
+        return _models(inner, tag)
+    if origin in (typing.Union, types.UnionType, list, tuple, dict):
+        return [found for part in typing.get_args(annotation) for found in _models(part, tag)]
+    return []
+
+
+def _says(model: type[BaseModel], tag: str) -> bool:
+    """Return whether a class has a field that can only be the tag."""
+    return any(typing.get_args(field.annotation) == (tag,) for field in model.model_fields.values())

@@ -4,7 +4,7 @@ import math
 from collections import Counter, defaultdict
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from civicbench.datasets.steps.filter_pattern import folded
 from civicbench.datasets.steps.shingles import overlap, pieces
@@ -40,6 +40,12 @@ class Decontaminate(RowStep):
     near: Annotated[float, Field(ge=0.7, le=1.0)] | None = 0.8
     """Share of common runs of five characters from which a field is too near to an item; None
     looks for common words alone."""
+
+    @model_validator(mode="after")
+    def _shortest_is_no_longer(self) -> "Decontaminate":
+        if self.shortest_words > self.words:
+            raise ValueError("shortest_words must not be above words")
+        return self
 
     def open(self, context: StepContext) -> RowFunction:
         """Return the function that compares a row with every item."""
