@@ -26,7 +26,7 @@ _BROKEN = (
     lzma.LZMAError,
     zlib.error,
     EOFError,
-    NotImplementedError,
+    RuntimeError,  # a way of packing, or a password, that zipfile does not know
 )
 
 

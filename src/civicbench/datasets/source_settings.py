@@ -1,5 +1,6 @@
 """Where a dataset's rows come from: its own files, pinned files, a hub dataset, a folder."""
 
+from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
@@ -41,9 +42,9 @@ class Source(Settings):
     `exclude` leaves it out, counted and listed with its place."""
 
     @property
+    @abstractmethod
     def label(self) -> str:
         """The source's name for people."""
-        raise NotImplementedError
 
 
 class FileSource(Source):

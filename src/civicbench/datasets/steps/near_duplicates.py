@@ -18,7 +18,6 @@ from civicbench.datasets.steps.step import (
 )  # fmt: skip
 
 if TYPE_CHECKING:
-
     from civicbench.datasets.steps.step import Keys, Numbers
 
 # Rows made from one template may meet by the thousand without being near.
