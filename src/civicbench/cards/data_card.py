@@ -8,6 +8,7 @@ from civicbench.cards.document import (
     Block,
     Bullets,
     Cell,
+    Details,
     Document,
     Pairs,
     Paragraph,
@@ -113,16 +114,27 @@ def _describe_counts(record: SnapshotRecord, tokens: tuple[TokenLengths, ...]) -
         ),
         Table(
             "Rows by split",
-            ("Split", "Rows", "Groups", "Characters", "sha256 of the file"),
+            ("Split", "Rows", "Groups", "Characters"),
             tuple(
                 (
                     words(split.name),
                     words(format_count(split.rows)),
                     words(format_count(split.groups)),
                     words(format_count(split.characters)),
-                    code(split.sha256),
                 )
                 for split in record.splits
+            ),
+        ),
+        Details(
+            "Files of the splits",
+            (
+                Table(
+                    "Files of the splits and their digests",
+                    ("File", "sha256"),
+                    tuple(
+                        (code(f"{split.name}.jsonl"), code(split.sha256)) for split in record.splits
+                    ),
+                ),
             ),
         ),
         Subheading("Length in tokens"),

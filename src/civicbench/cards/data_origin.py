@@ -16,6 +16,9 @@ from civicbench.cards.licence_links import link_licence
 from civicbench.cards.wording import count_of, format_count
 from civicbench.datasets.record import SnapshotRecord, SourceFact, StepFact
 
+# Unbroken, it keeps the column wide enough for the longest name of a step.
+_STEP_HEAD = "Name of the step".replace(" ", "\N{NO-BREAK SPACE}")
+
 
 def describe_sources(record: SnapshotRecord) -> Section:
     """Return where the rows come from, under which licences, and whom to name."""
@@ -67,7 +70,7 @@ def describe_steps(record: SnapshotRecord) -> Section:
         Paragraph(left_out),
         Table(
             "Steps in order",
-            ("Step", "Rows in", "Rows out", "What it did"),
+            (_STEP_HEAD, "Rows in", "Rows out", "What it did"),
             tuple(
                 (
                     words(step.name),
