@@ -179,9 +179,9 @@ def test_exact_copies_are_dropped_and_counted(write: Write) -> None:
     ]
     write([*lines_of(4), *map(json.dumps, copies)])
     record = read_record(build().folder)
-    step = next(step for step in record.steps if step.name == "exact copies")
+    step = next(step for step in record.steps if step.name == "exact-duplicates")
     assert (step.rows_in, step.rows_out) == (9, 6)
-    assert step.note == "3 rows repeated an earlier row's messages"
+    assert step.note == "3 removed: repeats an earlier row"
     kept = {row.id for split in SPLITS for row in read_split(build().folder, split)}
     assert kept == {"r0", "r1", "r2", "r3", "r22", "r23"}
 
@@ -216,7 +216,12 @@ def test_the_same_rows_give_the_same_bytes(write: Write, tmp_path: Path) -> None
     write(lines_of(20))
     dataset = load_dataset_settings("own")
     for name in ("one", "other"):
-        write_snapshot(dataset, tmp_path / name)
+        write_snapshot(
+            dataset,
+            tmp_path / name,
+            workspace=Workspace.locate(),
+            reporter=Reporter(live=False),
+        )
     for path in (tmp_path / "one").iterdir():
         assert path.read_bytes() == (tmp_path / "other" / path.name).read_bytes()
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from civicbench.core.content import list_content, shipped_content_root
+from civicbench.core.content import list_content, shipped_content_root, shipped_content_root
 from civicbench.core.digests import digest_files
 from civicbench.core.workspace import Workspace
 from civicbench.models.catalogue import list_model_entries
@@ -67,9 +67,13 @@ def test_every_llama_of_the_catalogue_asks_for_its_name() -> None:
 
 def test_every_part_that_is_shipped_is_used_or_listed() -> None:
     recipes = [load_recipe(name) for name in _SHIPPED]
+    listed = (shipped_content_root() / "datasets" / "README.md").read_text(encoding="utf-8")
+    datasets = list_content("datasets/{name}/dataset.yaml")
+    assert {recipe.settings.dataset for recipe in recipes} <= set(datasets)
+    for name in datasets:
+        assert f"[`{name}`]({name}/README.md)" in listed
     for kind, used in (
         ("configs/gates/{name}.yaml", {recipe.gate.name for recipe in recipes}),
-        ("datasets/{name}/dataset.yaml", {recipe.settings.dataset for recipe in recipes}),
         ("evaluation/{name}/suite.yaml", {s for r in recipes for s in r.settings.evaluation}),
         ("training/{name}.yaml", {recipe.settings.training.use for recipe in recipes}),
     ):

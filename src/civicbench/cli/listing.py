@@ -146,9 +146,14 @@ def build_dataset(name: str) -> None:
     from civicbench.core.progress import Reporter
     from civicbench.core.workspace import Workspace
     from civicbench.datasets.building import build_snapshot, load_dataset_settings
+    from civicbench.pipeline.decontaminating import dataset_references
 
+    dataset = load_dataset_settings(name)
     output = build_snapshot(
-        load_dataset_settings(name), workspace=Workspace.locate(), reporter=Reporter()
+        dataset,
+        workspace=Workspace.locate(),
+        reporter=Reporter(),
+        references=dataset_references(dataset),
     )
     click.echo(str(output.folder))
 
@@ -162,9 +167,13 @@ def build_dataset(name: str) -> None:
 @_json
 def show_dataset(name: str, samples: int, as_json: bool) -> None:
     """Show the counts, licences, steps and some rows of NAME."""
+    from civicbench.core.progress import Reporter
+    from civicbench.core.workspace import Workspace
     from civicbench.pipeline.showing import describe_dataset
 
-    described = describe_dataset(name, samples=samples)
+    described = describe_dataset(
+        name, samples=samples, workspace=Workspace.locate(), reporter=Reporter()
+    )
     if as_json:
         print_json(described.model_dump(mode="json"))
         return

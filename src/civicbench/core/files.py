@@ -5,6 +5,7 @@ import errno
 import json
 import os
 import shutil
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -102,6 +103,30 @@ def write_bytes_whole(path: Path, content: bytes) -> None:
             temporary.unlink(missing_ok=True)
             raise
         sync_folder(path.parent)
+
+
+def copy_file_whole(source: Path, target: Path) -> None:
+    """Copy a file so that a reader sees none or all of it; its folder is made where absent.
+
+    Raises:
+        DiskFullError: No space; the temporary file is removed.
+        PartAbsentError: No right to write there.
+    """
+    with disk_errors_explained(str(target)):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=".", suffix=".partial")
+        partial = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as out, source.open("rb") as stream:
+                shutil.copyfileobj(stream, out)
+                out.flush()
+                os.fsync(out.fileno())
+            partial.chmod(0o644)
+            os.replace(partial, target)
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
+        sync_folder(target.parent)
 
 
 def write_text_whole(path: Path, text: str) -> None:

@@ -3,15 +3,16 @@
 import difflib
 import typing
 from collections.abc import Iterable, Sequence
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Tag, ValidationError
 from pydantic_core import ErrorDetails
 
 from civicbench.core.errors import InvalidInputError
 
 _GOT_CHARACTERS = 120
 SettingsT = TypeVar("SettingsT", bound=BaseModel)
+_Member = tuple[str | None, type[BaseModel]]
 
 
 class Settings(BaseModel):
@@ -102,35 +103,37 @@ def _walk(
     """
     path: list[str] = []
     owners: list[type[BaseModel]] = [kind]
-    current = owners
+    current: list[_Member] = [(None, kind)]
     for number, part in enumerate(location):
         if isinstance(part, int):
             path.append(str(part))
             continue
-        chosen = [model for model in current if _is_called(model, part)]
+        chosen = [member for member in current if _is_called(member, part)]
         if len(current) > 1 and chosen and number < len(location) - 1:
             current = chosen  # a union's member: not a key that anybody wrote
             continue
         path.append(part)
-        owners = current
-        fields = [model.model_fields[part] for model in current if part in model.model_fields]
-        current = [model for field in fields for model in _models(field.annotation)]
+        owners = [model for _, model in current]
+        fields = [model.model_fields[part] for model in owners if part in model.model_fields]
+        current = [member for field in fields for member in _members(field.annotation)]
     return path, owners
 
 
-def _is_called(model: type[BaseModel], name: str) -> bool:
-    """Say whether a union's member is called so: by its class, or by its discriminator's value."""
-    return model.__name__ == name or any(
-        typing.get_origin(field.annotation) is typing.Literal
-        and name in typing.get_args(field.annotation)
-        for field in model.model_fields.values()
-        if field.is_required()
+def _is_called(member: _Member, name: str) -> bool:
+    """Say whether a union's member is called so: by its tag, its class, or its discriminator."""
+    tag, model = member
+    return name in (tag, model.__name__) or any(
+        typing.get_args(field.annotation) == (name,) for field in model.model_fields.values()
     )
 
 
-def _models(annotation: Any) -> list[type[BaseModel]]:
-    """Return the settings classes that stand in a type."""
+def _members(annotation: Any, tag: str | None = None) -> list[_Member]:
+    """Return the settings classes that stand in a type, each with its tag in a union."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
+        return [(tag, annotation)]
+    if typing.get_origin(annotation) is Annotated:
+        inner, *metadata = typing.get_args(annotation)
+        tag = next((entry.tag for entry in metadata if isinstance(entry, Tag)), tag)
+        return _members(inner, tag)
     arguments = typing.get_args(annotation)
-    return [model for argument in arguments for model in _models(argument)]
+    return [member for argument in arguments for member in _members(argument, tag)]

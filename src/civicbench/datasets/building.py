@@ -1,32 +1,27 @@
-"""Building a snapshot: read, check, drop copies, format, deal, write."""
+"""Building a snapshot: sources checked and fetched, rows curated, dealt and written."""
 
-import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from civicbench.core.content import find_content, list_content
-from civicbench.core.digests import digest_file, digest_json, digest_text
-from civicbench.core.documents import iterate_lines, parse_json_object, read_text, read_yaml_mapping
+from civicbench.core.digests import digest_json
+from civicbench.core.documents import read_text, read_yaml_mapping
 from civicbench.core.errors import InvalidInputError
-from civicbench.core.files import write_text_whole
 from civicbench.core.progress import Reporter
 from civicbench.core.settings import parse_settings
 from civicbench.core.stages import Stage, StageOutput, run_stage
 from civicbench.core.workspace import Workspace
-from civicbench.datasets.formatting import fill
-from civicbench.datasets.record import SnapshotRecord, SourceFact, SplitFact, StepFact
-from civicbench.datasets.rows import SPLITS, Row
-from civicbench.datasets.settings import DatasetSettings, FileSource
-from civicbench.datasets.splitting import deal
-from civicbench.models.rendering import Message
+from civicbench.datasets.record import SnapshotRecord
+from civicbench.datasets.settings import DatasetSettings
+from civicbench.datasets.snapshot import RECORD_NAME, write_snapshot_files
+from civicbench.datasets.sources import make_ready, needed_files, source_digest
+from civicbench.datasets.steps.decontaminate import Decontaminate
+from civicbench.datasets.steps.licences import Licences
+from civicbench.datasets.steps.step import Reference, StepContext
 
-CODE_VERSION = 1
-RECORD_NAME = "snapshot.json"
+CODE_VERSION = 2
 _KIND = "datasets/{name}/dataset.yaml"
-_MISTAKES_SHOWN = 20
-_Scalar = str | int | float | bool | None
 
 
 @dataclass(frozen=True)
@@ -36,9 +31,13 @@ class Dataset:
     settings: DatasetSettings
     folder: Path
 
-    def source_path(self, source: FileSource) -> Path:
-        """Return a source's file."""
-        return self.folder / source.file
+    @property
+    def suites(self) -> tuple[str, ...] | None:
+        """Suites that its decontamination names; None where it has no such step."""
+        steps = [step for step in self.settings.steps if isinstance(step, Decontaminate)]
+        if not steps:
+            return None
+        return tuple(dict.fromkeys(suite for step in steps for suite in step.suites))
 
 
 def load_dataset_settings(name: str) -> Dataset:
@@ -61,38 +60,72 @@ def list_datasets() -> list[Dataset]:
     return [load_dataset_settings(name) for name in sorted(list_content(_KIND))]
 
 
-def snapshot_stage(dataset: Dataset, *, workspace: Workspace) -> Stage:
-    """Return the stage that builds a dataset's snapshot.
+def snapshot_stage(
+    dataset: Dataset, *, workspace: Workspace, references: Sequence[Reference] = ()
+) -> Stage:
+    """Return the stage that builds a dataset's snapshot; nothing is fetched.
+
+    Args:
+        dataset: The dataset.
+        workspace: Where work is kept.
+        references: Items of suites that its rows are kept apart from.
 
     Raises:
-        PartAbsentError: A source file is missing.
+        PartAbsentError: A source file of this machine is missing.
+        InvalidInputError: A licence that does not allow what the data is for.
     """
-    inputs = {}
-    for source in dataset.settings.sources:
-        path = dataset.source_path(source)
-        read_text(path)  # names a missing or non-UTF-8 file before anything is started
-        inputs[source.file] = digest_file(path)
+    check_licences(dataset)
+    inputs = {
+        source.label: source_digest(needed_files(source, folder=dataset.folder))
+        for source in dataset.settings.sources
+    }
+    settings = dataset.settings.model_dump(mode="json")
+    if dataset.suites is not None:
+        inputs["items of suites"] = digest_json(
+            sorted((r.suite, r.item, r.text) for r in references)
+        )
     return Stage(
         kind="snapshot",
         name=f"dataset {dataset.settings.name}",
         folder=workspace.snapshots,
-        settings=dataset.settings.model_dump(mode="json"),
+        settings=settings,
         inputs=inputs,
         code_version=CODE_VERSION,
     )
 
 
-def build_snapshot(dataset: Dataset, *, workspace: Workspace, reporter: Reporter) -> StageOutput:
+def check_licences(dataset: Dataset) -> None:
+    """Refuse a dataset with a source whose licence does not allow its declared purpose.
+
+    Raises:
+        InvalidInputError: With every such source.
+    """
+    sources = [(source.label, source.licence) for source in dataset.settings.sources]
+    for step in dataset.settings.steps:
+        if isinstance(step, Licences):
+            step.check(sources, where=str(dataset.folder))
+
+
+def build_snapshot(
+    dataset: Dataset,
+    *,
+    workspace: Workspace,
+    reporter: Reporter,
+    references: Sequence[Reference] = (),
+) -> StageOutput:
     """Build a dataset's snapshot unless it stands done.
 
     Raises:
         InvalidInputError: Rows with mistakes, each with its place; nothing is written.
-        PartAbsentError: A source file is missing.
+        PartAbsentError: A source is missing, and cannot be fetched.
+        IntegrityError: A source that is not what was pinned.
     """
-    stage = snapshot_stage(dataset, workspace=workspace)
+    stage = snapshot_stage(dataset, workspace=workspace, references=references)
     return run_stage(
         stage,
-        lambda folder: write_snapshot(dataset, folder),
+        lambda folder: write_snapshot(
+            dataset, folder, workspace=workspace, reporter=reporter, references=references
+        ),
         workspace=workspace,
         reporter=reporter,
     )
@@ -103,155 +136,42 @@ def read_record(snapshot: Path) -> SnapshotRecord:
     return SnapshotRecord.model_validate_json(read_text(snapshot / RECORD_NAME))
 
 
-def write_snapshot(dataset: Dataset, folder: Path) -> None:
-    """Write a dataset's splits and record into a folder.
+def write_snapshot(
+    dataset: Dataset,
+    folder: Path,
+    *,
+    workspace: Workspace,
+    reporter: Reporter,
+    references: Sequence[Reference] = (),
+    cores: int | None = None,
+) -> None:
+    """Write a dataset's splits, exclusions and record into a folder.
 
     Raises:
-        InvalidInputError: Rows with mistakes, each with its place.
+        InvalidInputError: Rows with mistakes, each with its place, or none left.
+        PartAbsentError: A source is missing, and cannot be fetched.
+        IntegrityError: A source that is not what was pinned.
     """
+    check_licences(dataset)
     settings = dataset.settings
-    rows, sources = _read_rows(dataset)
-    kept = _without_copies(rows)
-    dealt = deal(kept, split=settings.split)
-    if not dealt["train"]:
-        raise InvalidInputError(
-            "no rows are left to train on", where=str(dataset.folder),
-            got=f"{len(rows)} rows read, {len(kept)} after copies were dropped",
-        )  # fmt: skip
-    splits = []
-    for name in SPLITS:
-        path = folder / f"{name}.jsonl"
-        write_text_whole(path, "".join(row.model_dump_json() + "\n" for row in dealt[name]))
-        splits.append(
-            SplitFact(
-                name=name,
-                rows=len(dealt[name]),
-                groups=len({row.group for row in dealt[name]}),
-                characters=sum(len(m.content) for row in dealt[name] for m in row.messages),
-                sha256=digest_file(path),
-            )
-        )
-    steps = (
-        StepFact(name="read", rows_in=len(rows), rows_out=len(rows),
-                 note="every row has its fields, an answer and a name of its own"),
-        StepFact(name="exact copies", rows_in=len(rows), rows_out=len(kept),
-                 note=f"{len(rows) - len(kept)} rows repeated an earlier row's messages"),
-        StepFact(name="split", rows_in=len(kept), rows_out=len(kept),
-                 note=f"whole groups by {settings.group}, seed {settings.split.seed}"),
-    )  # fmt: skip
-    record = SnapshotRecord(
-        name=settings.name,
-        title=settings.title,
-        description=settings.description,
-        licence=settings.licence,
-        languages=settings.languages,
-        personal_data=settings.personal_data,
-        limits=settings.limits,
-        sources=tuple(sources),
-        steps=steps,
-        splits=tuple(splits),
-        digest=digest_json({split.name: split.sha256 for split in splits}),
+    needed = [needed_files(source, folder=dataset.folder) for source in settings.sources]
+    # Every file is here and verified before the first row is read.
+    ready = [
+        list(make_ready(entries, workspace=workspace, reporter=reporter)) for entries in needed
+    ]
+
+    def files() -> Iterator[tuple[int, Mapping[str, Path]]]:
+        for number, readings in enumerate(ready):
+            for roles in readings:
+                yield number, roles
+
+    write_snapshot_files(
+        settings,
+        files(),
+        needed=needed,
+        context=StepContext(format=settings.format, references=tuple(references)),
+        folder=folder,
+        where=str(dataset.folder),
+        reporter=reporter,
+        cores=cores,
     )
-    write_text_whole(folder / RECORD_NAME, record.model_dump_json(indent=2) + "\n")
-
-
-def _read_rows(dataset: Dataset) -> tuple[list[Row], list[SourceFact]]:
-    rows: list[Row] = []
-    sources: list[SourceFact] = []
-    mistakes: list[str] = []
-    seen: dict[str, str] = {}
-    for source in dataset.settings.sources:
-        path = dataset.source_path(source)
-        before = len(rows)
-        for number, line in iterate_lines(path):
-            place = f"{source.file}:{number}"
-            try:
-                fields = parse_json_object(line, where=place)
-            except InvalidInputError as error:
-                mistakes.append(f"{place}: {error.problem}, got {error.got}")
-                continue
-            problem = _problem(dataset.settings, fields)
-            if problem is None:
-                name = str(fields[dataset.settings.identifier])
-                if name in seen:
-                    problem = f"{dataset.settings.identifier} {name!r} stands at {seen[name]} too"
-                seen.setdefault(name, place)
-            if problem is not None:
-                mistakes.append(f"{place}: {problem}")
-                continue
-            rows.append(_row(dataset.settings, fields))
-        sources.append(
-            SourceFact(
-                name=source.file,
-                sha256=digest_file(path),
-                licence=source.licence,
-                attribution=source.attribution,
-                rows=len(rows) - before,
-            )
-        )
-    if mistakes:
-        shown = mistakes[:_MISTAKES_SHOWN]
-        more = len(mistakes) - len(shown)
-        lines = [f"  - {mistake}" for mistake in shown] + ([f"  - and {more} more"] if more else [])
-        raise InvalidInputError(
-            "\n".join([f"{len(mistakes)} rows cannot be used", *lines]), where=str(dataset.folder)
-        )
-    if not rows:
-        raise InvalidInputError("the dataset has no rows", where=str(dataset.folder))
-    return rows, sources
-
-
-def _problem(settings: DatasetSettings, fields: dict[str, Any]) -> str | None:
-    """Return what is wrong with a source row, or None."""
-    needed = [settings.identifier, settings.group, *settings.format.fields]
-    if settings.split.stratify is not None:
-        needed.append(settings.split.stratify)
-    for name in dict.fromkeys(needed):
-        value = fields.get(name)
-        if value is None:
-            return f"the field {name!r} is missing"
-        if not isinstance(value, _Scalar):
-            return f"the field {name!r} must be text or a number, got a {type(value).__name__}"
-        if isinstance(value, str) and "\x00" in value:
-            return f"the field {name!r} holds a NUL character"
-    for part, text in (("user turn", settings.format.user), ("answer", settings.format.assistant)):
-        if not fill(text, fields).strip():
-            return f"the {part} is empty"
-    # An answer whose every field is blank would train on the template's own words.
-    answers = [n for n in settings.format.fields if f"{{{n}}}" in settings.format.assistant]
-    blank = [name for name in answers if not str(fields[name]).strip()]
-    if blank:
-        return f"the answer's field {blank[0]!r} is empty"
-    return None
-
-
-def _row(settings: DatasetSettings, fields: dict[str, Any]) -> Row:
-    turns = []
-    if settings.format.system is not None:
-        turns.append(Message(role="system", content=_normal(fill(settings.format.system, fields))))
-    turns.append(Message(role="user", content=_normal(fill(settings.format.user, fields))))
-    turns.append(
-        Message(role="assistant", content=_normal(fill(settings.format.assistant, fields)))
-    )
-    return Row(
-        id=str(fields[settings.identifier]),
-        group=str(fields[settings.group]),
-        messages=tuple(turns),
-        fields={name: value for name, value in fields.items() if isinstance(value, _Scalar)},
-    )
-
-
-def _normal(text: str) -> str:
-    """Return text in Unicode NFC without blanks at its ends (UAX 15)."""
-    return unicodedata.normalize("NFC", text).strip()
-
-
-def _without_copies(rows: Sequence[Row]) -> list[Row]:
-    seen: set[str] = set()
-    kept = []
-    for row in rows:
-        digest = digest_text("\x1f".join(m.content for m in row.messages if m.role != "system"))
-        if digest not in seen:
-            seen.add(digest)
-            kept.append(row)
-    return kept

@@ -7,6 +7,24 @@ class _Fact(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
+class FileFact(_Fact):
+    """One file of a source."""
+
+    name: str
+    """Address, or path in the source's folder."""
+    sha256: str
+    """Digest of its bytes."""
+
+
+class ReasonFact(_Fact):
+    """One reason for which a step removed or changed rows."""
+
+    reason: str
+    """The reason."""
+    rows: int
+    """Rows that it applied to."""
+
+
 class SourceFact(_Fact):
     """One source of a snapshot."""
 
@@ -20,6 +38,10 @@ class SourceFact(_Fact):
     """Whom to name, and how."""
     rows: int
     """Rows read from it."""
+    malformed: int = 0
+    """Places in it at which a record should stand and none could be read."""
+    files: tuple[FileFact, ...] = ()
+    """Its files, where it has more than one or they are on the web."""
 
 
 class StepFact(_Fact):
@@ -33,6 +55,12 @@ class StepFact(_Fact):
     """Rows it passed on."""
     note: str
     """What it did, with figures."""
+    removed: tuple[ReasonFact, ...] = ()
+    """Why rows were removed."""
+    changed: tuple[ReasonFact, ...] = ()
+    """What was changed in rows that stayed."""
+    examples: tuple[str, ...] = ()
+    """A few rows that were removed or changed, shortened, without personal data that is known."""
 
 
 class SplitFact(_Fact):
@@ -73,5 +101,9 @@ class SnapshotRecord(_Fact):
     """What was done to them, in order."""
     splits: tuple[SplitFact, ...]
     """The splits."""
+    excluded: int = 0
+    """Rows and records left out: lines of `excluded.jsonl` beside it, each with its reason."""
+    kept_apart_from: tuple[str, ...] = ()
+    """Suites whose items the rows were compared with, and left out where they overlapped."""
     digest: str
     """Digest of the splits' bytes: the snapshot's name."""

@@ -1,11 +1,12 @@
 """Rows of a snapshot, and reading them back."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from civicbench.core.documents import iterate_lines
+from civicbench.core.errors import PartAbsentError
 from civicbench.models.rendering import Message
 
 SplitName = Literal["train", "validation", "test"]
@@ -27,11 +28,26 @@ class Row(BaseModel):
     """The source row's own fields, for suites and slices."""
 
 
+def iterate_split(snapshot: Path, split: SplitName) -> Iterator[Row]:
+    """Yield the rows of one split of a snapshot folder, one at a time.
+
+    Raises:
+        PartAbsentError: The snapshot does not stand there.
+    """
+    path = snapshot / f"{split}.jsonl"
+    try:
+        stream = path.open(encoding="utf-8", newline="\n")
+    except FileNotFoundError:
+        raise PartAbsentError("no such file", where=str(path)) from None
+    with stream:
+        for line in stream:
+            yield Row.model_validate_json(line)
+
+
 def read_split(snapshot: Path, split: SplitName) -> list[Row]:
     """Return the rows of one split of a snapshot folder.
 
     Raises:
         PartAbsentError: The snapshot does not stand there.
     """
-    # Not splitlines: a row's text may hold U+2028 and others that it takes for line ends.
-    return [Row.model_validate_json(line) for _, line in iterate_lines(snapshot / f"{split}.jsonl")]
+    return list(iterate_split(snapshot, split))

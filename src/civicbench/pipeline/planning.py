@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from civicbench.core.environment import memory_bytes
+from civicbench.core.progress import Reporter
 from civicbench.core.stages import find_finished
 from civicbench.core.workspace import Workspace
 from civicbench.datasets.building import read_record, snapshot_stage, write_snapshot
@@ -16,7 +17,9 @@ from civicbench.evaluation.prompt_proof import system_turns_of
 from civicbench.evaluation.scoring import Subject, score_stage
 from civicbench.models.prepare import PreparedModel, find_prepared
 from civicbench.models.rendering import load_renderer
+from civicbench.pipeline.decontaminating import recipe_references
 from civicbench.pipeline.inputs import suite_items
+from civicbench.pipeline.snapshots import refuse_absent_sources
 from civicbench.recipes.loading import Recipe
 from civicbench.registry.gates import Rule
 from civicbench.training.memory import (
@@ -136,12 +139,20 @@ def plan_recipe(recipe: Recipe, *, workspace: Workspace) -> Plan:
         InvalidInputError: The dataset or a suite has mistakes.
     """
     prepared = find_prepared(recipe.model, workspace=workspace)
-    stage = snapshot_stage(recipe.dataset, workspace=workspace)
+    references = recipe_references(recipe)
+    stage = snapshot_stage(recipe.dataset, workspace=workspace, references=references)
     found = find_finished(stage)
     if found is not None:
         return _plan(recipe, prepared, found.folder, True, workspace=workspace)
+    refuse_absent_sources(recipe.dataset, workspace=workspace)
     with tempfile.TemporaryDirectory() as folder:
-        write_snapshot(recipe.dataset, Path(folder))
+        write_snapshot(
+            recipe.dataset,
+            Path(folder),
+            workspace=workspace,
+            reporter=Reporter(),
+            references=references,
+        )
         return _plan(recipe, prepared, Path(folder), False, workspace=workspace)
 
 

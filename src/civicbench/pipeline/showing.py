@@ -6,9 +6,18 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from civicbench.datasets.building import load_dataset_settings, read_record, write_snapshot
+from civicbench.core.progress import Reporter
+from civicbench.core.stages import find_finished
+from civicbench.core.workspace import Workspace
+from civicbench.datasets.building import (
+    load_dataset_settings,
+    read_record,
+    snapshot_stage,
+    write_snapshot,
+)
 from civicbench.datasets.record import SnapshotRecord
-from civicbench.datasets.rows import SPLITS, Row, read_split
+from civicbench.datasets.rows import SPLITS, Row, iterate_split
+from civicbench.pipeline.decontaminating import dataset_references
 
 _MOST_VALUES = 24
 
@@ -39,24 +48,58 @@ class DatasetDescription(BaseModel):
     """Some training rows."""
 
 
-def describe_dataset(name: str, *, samples: int) -> DatasetDescription:
-    """Return a dataset's counts and samples; nothing is kept.
+def describe_dataset(
+    name: str, *, samples: int, workspace: Workspace, reporter: Reporter
+) -> DatasetDescription:
+    """Return a dataset's counts and samples; a snapshot that is not there yet is not kept.
 
     Args:
         name: The dataset.
         samples: How many training rows to show.
+        workspace: Where a finished snapshot is looked for, and sources are fetched to.
+        reporter: Told what is going on.
 
     Raises:
         InvalidInputError: No such dataset, or rows with mistakes.
+        PartAbsentError: A source is missing, and cannot be fetched.
     """
     dataset = load_dataset_settings(name)
+    references = dataset_references(dataset)
+    found = find_finished(snapshot_stage(dataset, workspace=workspace, references=references))
+    if found is not None:
+        return _describe(found.folder, samples=samples)
     with tempfile.TemporaryDirectory() as folder:
-        write_snapshot(dataset, Path(folder))
-        record = read_record(Path(folder))
-        rows = [row for split in SPLITS for row in read_split(Path(folder), split)]
-    counts: list[FieldCount] = []
-    for field in rows[0].fields:
-        found = Counter(str(row.fields.get(field)) for row in rows)
-        if 1 < len(found) <= _MOST_VALUES:
-            counts += [FieldCount(field=field, value=v, rows=n) for v, n in sorted(found.items())]
-    return DatasetDescription(record=record, counts=tuple(counts), samples=tuple(rows[:samples]))
+        write_snapshot(
+            dataset,
+            Path(folder),
+            workspace=workspace,
+            reporter=reporter,
+            references=references,
+        )
+        return _describe(Path(folder), samples=samples)
+
+
+def _describe(snapshot: Path, *, samples: int) -> DatasetDescription:
+    counters: dict[str, Counter[str]] = {}
+    many: set[str] = set()
+    shown: list[Row] = []
+    for split in SPLITS:
+        for row in iterate_split(snapshot, split):
+            if len(shown) < samples and split == "train":
+                shown.append(row)
+            for field, value in row.fields.items():
+                if field in many:
+                    continue
+                counter = counters.setdefault(field, Counter())
+                counter[str(value)] += 1
+                # A field of free text would hold every row's in memory.
+                if len(counter) > _MOST_VALUES:
+                    many.add(field)
+                    del counters[field]
+    counts = tuple(
+        FieldCount(field=field, value=value, rows=rows)
+        for field, counter in counters.items()
+        if len(counter) > 1
+        for value, rows in sorted(counter.items())
+    )
+    return DatasetDescription(record=read_record(snapshot), counts=counts, samples=tuple(shown))

@@ -14,6 +14,7 @@ from civicbench.core.workspace import Workspace
 from civicbench.models.loading import choose_device, load_base
 from civicbench.models.prepare import PreparedModel
 from civicbench.training.checkpoints import latest_whole, step_of
+from civicbench.training.collating import build_collator, features_of
 from civicbench.training.examples import Example
 from civicbench.training.inputs import TrainingInputs
 from civicbench.training.record import TrainingMeasurements, TrainingRecord
@@ -211,7 +212,7 @@ def build_trainer(
     from civicbench.training.trainer import CompletionTrainer
 
     def dataset(examples: Sequence[Example]) -> Dataset:
-        return Dataset.from_list([{"input_ids": e.input_ids, "labels": e.labels} for e in examples])
+        return Dataset.from_list([features_of(example) for example in examples])
 
     on_cpu = choose_device() == "cpu"
     configuration = SFTConfig(
@@ -258,6 +259,7 @@ def build_trainer(
         held_out_row_tokens=_mean_trained_tokens(inputs.held_out),
         model=model,
         args=configuration,
+        data_collator=build_collator(inputs.renderer),
         train_dataset=dataset(inputs.train),
         eval_dataset=dataset(inputs.held_out) if inputs.held_out else None,
         processing_class=inputs.renderer.tokenizer,

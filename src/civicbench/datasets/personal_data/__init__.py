@@ -1,0 +1,1 @@
+"""Personal data in text: what was found where, and texts without it."""

@@ -1,0 +1,49 @@
+from pathlib import Path
+
+import pytest
+
+from civicbench.core.errors import InvalidInputError
+from civicbench.core.progress import Reporter
+from civicbench.core.workspace import Workspace
+from civicbench.datasets.rows import read_split
+from civicbench.datasets.snapshots import find_snapshot
+from civicbench.pipeline.previewing import Preview, preview_recipe
+from civicbench.recipes.loading import load_recipe
+
+
+def preview(smoke_home: Path, *, rows: int = 3, start: int = 0) -> Preview:
+    return preview_recipe(
+        load_recipe("smoke"),
+        split="train",
+        rows=rows,
+        start=start,
+        workspace=Workspace(smoke_home),
+        reporter=Reporter(live=False),
+    )
+
+
+def test_exactly_the_answer_and_its_end_are_trained_on(smoke_home: Path) -> None:
+    shown = preview(smoke_home)
+    rows = read_split(find_snapshot("smoke", workspace=Workspace(smoke_home)), "train")
+    assert [row.id for row in shown.rows] == [row.id for row in rows[:3]]
+    for row, source in zip(shown.rows, rows, strict=False):
+        prompt, answer = row.spans
+        assert not prompt.trained
+        assert answer.trained
+        assert answer.text == f"{source.messages[-1].content}<|im_end|>"
+        assert source.messages[-2].content in prompt.text
+        assert source.messages[-1].content not in prompt.text.split("user")[-1]
+        assert [token.trained for token in row.tokens] == sorted(t.trained for t in row.tokens)
+
+
+def test_padding_is_what_the_longest_row_makes_it(smoke_home: Path) -> None:
+    shown = preview(smoke_home, rows=6)
+    longest = max(len(row.tokens) for row in shown.rows)
+    assert any(row.padding_tokens for row in shown.rows)
+    assert all(len(row.tokens) + row.padding_tokens == longest for row in shown.rows)
+
+
+def test_rows_can_be_passed_over_and_their_end_is_told(smoke_home: Path) -> None:
+    assert preview(smoke_home, rows=1, start=2).rows[0].id == preview(smoke_home).rows[2].id
+    with pytest.raises(InvalidInputError, match="no row to show"):
+        preview(smoke_home, start=10_000)
