@@ -62,8 +62,11 @@ class Project:
         self.folder.mkdir(parents=True)
 
     def declare(self, *, source: dict[str, Any] | None = None, **changes: Any) -> None:
-        sources = [source or {"file": "rows.jsonl", **OWN}]
-        settings = {**SETTINGS, "sources": sources, **changes}
+        settings = {
+            **SETTINGS,
+            "sources": [source or {"file": "rows.jsonl", **OWN}],
+            **changes,
+        }
         (self.folder / "dataset.yaml").write_text(yaml.safe_dump(settings))
 
     def write_rows(self, rows: list[dict[str, Any]]) -> None:

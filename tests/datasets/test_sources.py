@@ -137,6 +137,23 @@ def test_a_changed_file_of_a_folder_is_another_snapshot(project: Project, tmp_pa
     assert project.build().folder != first.folder
 
 
+def test_two_folders_are_told_apart_by_names(project: Project, tmp_path: Path) -> None:
+    sources = []
+    for number, part in enumerate(("one", "two")):
+        (tmp_path / part / "data").mkdir(parents=True)
+        (tmp_path / part / "data" / "a.jsonl").write_bytes(jsonl(number))
+        sources.append({"folder": str(tmp_path / part / "data"), "pattern": "*.jsonl",
+                        "reader": {"reader": "jsonl"}, **OWN})  # fmt: skip
+    project.declare(sources=sources)
+    with pytest.raises(InvalidInputError, match=r"two sources have one name: data/\*.jsonl"):
+        project.build()
+    project.declare(sources=[{**source, "name": f"s{n}"} for n, source in enumerate(sources)])
+    first = project.build()
+    assert first.ids == ["r0", "r1"]
+    (tmp_path / "one/data/a.jsonl").write_bytes(jsonl(2))
+    assert project.build().ids == ["r2", "r1"]
+
+
 def test_a_folder_that_is_absent_or_without_a_fitting_file_is_refused(
     project: Project, tmp_path: Path
 ) -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from civicbench.cli.output import print_json, print_table
+from civicbench.cli.output import print_json, print_table, printable
 
 if TYPE_CHECKING:
     from civicbench.pipeline.previewing import Preview
@@ -113,7 +113,7 @@ def _print_preview(preview: "Preview") -> None:
             f"{row.padding_tokens} of padding"
         )
         for span in row.spans:
-            text = _plain(span.text)
+            text = printable(span.text)
             click.echo(f"{opening}{text}{closing}" if span.trained else text, nl=False)
         click.echo()
 
@@ -151,10 +151,5 @@ def _count(number: int | None) -> str:
 
 
 def _cut(text: str) -> str:
-    plain = _plain(text).replace("\n", " ")
+    plain = printable(text).replace("\n", " ")
     return plain if len(plain) <= _SHOWN_CHARACTERS else plain[: _SHOWN_CHARACTERS - 3] + "..."
-
-
-def _plain(text: str) -> str:
-    # Control characters of a dataset's text must not reach the terminal.
-    return "".join(c for c in text if c.isprintable() or c in "\n\t")

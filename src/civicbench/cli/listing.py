@@ -2,7 +2,7 @@
 
 import click
 
-from civicbench.cli.output import print_json, print_table
+from civicbench.cli.output import print_json, print_table, printable
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 
@@ -200,9 +200,9 @@ def show_dataset(name: str, samples: int, as_json: bool) -> None:
         [(s.name, s.licence, s.attribution, str(s.rows)) for s in record.sources],
     )
     for row in described.samples:
-        click.echo(f"--- {row.id}")
+        click.echo(f"--- {printable(row.id)}")
         for message in row.messages:
-            click.echo(f"[{message.role}] {message.content}")
+            click.echo(f"[{message.role}] {printable(message.content)}")
 
 
 @click.group()

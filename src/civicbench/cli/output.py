@@ -35,3 +35,8 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
     text = io.StringIO()
     Console(file=text, width=width).print(table)
     click.echo(text.getvalue(), nl=False)
+
+
+def printable(text: str) -> str:
+    """Return a dataset's or model's text without characters that could steer the terminal."""
+    return "".join(c for c in text if c.isprintable() or c in "\n\t")

@@ -75,6 +75,14 @@ class DatasetSettings(Settings):
     split: Split = Split()
     """How rows are dealt to the splits."""
 
+    @model_validator(mode="after")
+    def _sources_have_names_of_their_own(self) -> "DatasetSettings":
+        labels = [source.label for source in self.sources]
+        double = sorted({label for label in labels if labels.count(label) > 1})
+        if double:
+            raise ValueError(f"two sources have one name: {', '.join(double)}")
+        return self
+
     @property
     def identifier_text(self) -> str:
         """The identifier as a text with fields in braces."""

@@ -158,6 +158,8 @@ class FolderSource(Source):
 
     folder: Text
     """The folder: absolute, from the home folder (~), or from the dataset's own."""
+    name: Text | None = None
+    """The source's name in reports; None takes the folder's last part with the pattern."""
     pattern: Annotated[InsidePath, Field(min_length=1)] = "*"
     """Which of its files are read, in the order of their names."""
     reader: ReaderSettings
@@ -170,8 +172,8 @@ class FolderSource(Source):
 
     @property
     def label(self) -> str:
-        """The folder's last part with the pattern: no other machine has the same path."""
-        return f"{Path(self.folder).name}/{self.pattern}"
+        """The given name, or no more of the path than any machine may know."""
+        return self.name or f"{Path(self.folder).name}/{self.pattern}"
 
 
 def _check_roles(roles: tuple[str, ...], entries: Iterable[Mapping[str, object]]) -> None:

@@ -56,23 +56,28 @@ def assign(high: "Keys", low: "Keys", stratum: "Numbers", *, split: Split) -> "N
     import numpy as np
 
     groups, group = _number_groups(high, low)
+    if not len(groups):
+        return np.empty(0, dtype=np.int64)
     place = np.full(len(groups), -1, dtype=np.int64)
     for names, number in ((split.test_groups, _TEST), (split.validation_groups, _VALIDATION)):
         for name in names:
             lot = np.array(group_lot(name, seed=split.seed), dtype=np.uint64)
             place[(groups == lot).all(axis=1)] = number
     # A group with rows in two strata goes where its first stratum puts it; numbers follow lots.
-    pairs = np.unique(stratum * max(len(groups), 1) + group)
-    for rank in np.unique(pairs // max(len(groups), 1)).tolist():
-        members = pairs[pairs // max(len(groups), 1) == rank] % max(len(groups), 1)
-        members = members[~_is_named(groups[members], split)]
-        test = _count(split.test, len(members))
-        validation = _count(split.validation, len(members))
-        drawn = np.full(len(members), _TRAIN, dtype=np.int64)
+    pairs = np.unique(stratum * len(groups) + group)
+    ranks, members = np.divmod(pairs, len(groups))
+    named = _is_named(groups, split)
+    bounds = np.flatnonzero(np.diff(ranks, prepend=-1)).tolist()
+    for begin, end in zip(bounds, [*bounds[1:], len(ranks)], strict=True):
+        dealt = members[begin:end]
+        dealt = dealt[~named[dealt]]
+        test = _count(split.test, len(dealt))
+        validation = _count(split.validation, len(dealt))
+        drawn = np.full(len(dealt), _TRAIN, dtype=np.int64)
         drawn[:test] = _TEST
         drawn[test : test + validation] = _VALIDATION
-        fresh = place[members] == -1
-        place[members[fresh]] = drawn[fresh]
+        fresh = place[dealt] == -1
+        place[dealt[fresh]] = drawn[fresh]
     return place[group]
 
 
