@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from civicbench.core.content import list_content, shipped_content_root, shipped_content_root
+from civicbench.core.content import list_content, shipped_content_root
 from civicbench.core.digests import digest_files
 from civicbench.core.workspace import Workspace
 from civicbench.models.catalogue import list_model_entries
