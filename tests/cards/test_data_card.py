@@ -1,8 +1,8 @@
 from pathlib import Path
 
 from markdown_it import MarkdownIt
-from tests.pages.page import Page
 from tests.cards.snapshots import make_record
+from tests.pages.page import Page
 
 from civicbench.cards.data_card import compose_data_card, write_data_card
 from civicbench.cards.token_lengths import TokenLengths, summarise_lengths
