@@ -208,7 +208,7 @@ def test_a_zip_slip_stops_the_build(project: Project, home: Path) -> None:
     ("source", "says"),
     [
         ({"file": "a.csv", **OWN}, "needs a `reader`"),
-        ({"file": "../a.jsonl", **OWN}, "sources.0.file.file"),
+        ({"file": "../a.jsonl", **OWN}, "sources.0.file"),
         ({"file": "rows.jsonl", "attribution": "Us"}, "licence: missing"),
         ({"file": "rows.jsonl", "licence": " ", "attribution": "Us"}, "licence"),
         ({"file": "rows.jsonl", "licence": "MIT"}, "attribution: missing"),
