@@ -95,3 +95,17 @@ def test_planning_conditions_have_reasons_and_hold_out_whole_applications(
     assert sum(map(len, groups)) == len(set.union(*groups))
     assert all(len(row.messages[-1].content) >= 30 for found in rows.values() for row in found)
     assert {source.licence for source in record.sources} == {"OGL-UK-3.0"}
+
+
+@pytest.mark.parametrize("name", ["welsh", "planning"])
+def test_the_readmes_figures_are_those_of_the_build(
+    name: str, request: pytest.FixtureRequest
+) -> None:
+    record, _ = request.getfixturevalue(name)
+    folder = load_dataset_settings(record.name).folder
+    text = (folder / "README.md").read_text(encoding="utf-8")
+    figures = [figure for step in record.steps for figure in (step.rows_in, step.rows_out)]
+    figures += [split.rows for split in record.splits]
+    figures += [source.rows for source in record.sources]
+    figures.append(sum(split.rows for split in record.splits))
+    assert not [figure for figure in figures if f"{figure:,}" not in text]
