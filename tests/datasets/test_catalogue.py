@@ -12,6 +12,12 @@ from civicbench.datasets.record import SnapshotRecord
 from civicbench.datasets.rows import SPLITS, Row, read_split
 
 _WELSH = "translate-cy"
+# Digests of all rows: who builds another snapshot from the same sources has found a difference
+# between machines, or has changed what a step does (then raise `building.CODE_VERSION`).
+_DIGESTS = {
+    "translate-cy": "ca85b652f3feb274813b4ac7a96152fafb0968984892284e7e88d7e4647c0886",
+    "planning-conditions": "04ce639892e3682dd17f6478b92428cb529f40ef345b0cff2dc066d8d2874c8a",
+}
 
 
 def build(name: str, home: Path) -> tuple[SnapshotRecord, dict[str, list[Row]]]:
@@ -95,3 +101,23 @@ def test_planning_conditions_have_reasons_and_hold_out_whole_applications(
     assert sum(map(len, groups)) == len(set.union(*groups))
     assert all(len(row.messages[-1].content) >= 30 for found in rows.values() for row in found)
     assert {source.licence for source in record.sources} == {"OGL-UK-3.0"}
+
+
+@pytest.mark.parametrize("name", ["welsh", "planning"])
+def test_the_readmes_figures_are_those_of_the_build(
+    name: str, request: pytest.FixtureRequest
+) -> None:
+    record, _ = request.getfixturevalue(name)
+    folder = load_dataset_settings(record.name).folder
+    text = (folder / "README.md").read_text(encoding="utf-8")
+    figures = [figure for step in record.steps for figure in (step.rows_in, step.rows_out)]
+    figures += [split.rows for split in record.splits]
+    figures += [source.rows for source in record.sources]
+    figures += [sum(split.rows for split in record.splits), record.excluded]
+    assert not [figure for figure in figures if f"{figure:,}" not in text]
+
+
+@pytest.mark.parametrize("name", ["welsh", "planning"])
+def test_every_machine_builds_the_same_rows(name: str, request: pytest.FixtureRequest) -> None:
+    record, _ = request.getfixturevalue(name)
+    assert record.digest == _DIGESTS[record.name]

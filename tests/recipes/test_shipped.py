@@ -9,6 +9,8 @@ from civicbench.models.catalogue import list_model_entries
 from civicbench.pipeline.planning import plan_recipe
 from civicbench.recipes.loading import list_recipes, load_recipe
 
+# Catalogue datasets that wait for a recipe.
+_WITHOUT_A_RECIPE = {"planning-conditions", "translate-cy"}
 _SHIPPED = sorted(list_recipes())
 
 
@@ -67,13 +69,12 @@ def test_every_llama_of_the_catalogue_asks_for_its_name() -> None:
 
 def test_every_part_that_is_shipped_is_used_or_listed() -> None:
     recipes = [load_recipe(name) for name in _SHIPPED]
-    listed = (shipped_content_root() / "datasets" / "README.md").read_text(encoding="utf-8")
-    datasets = list_content("datasets/{name}/dataset.yaml")
-    assert {recipe.settings.dataset for recipe in recipes} <= set(datasets)
-    for name in datasets:
-        assert f"[`{name}`]({name}/README.md)" in listed
     for kind, used in (
         ("configs/gates/{name}.yaml", {recipe.gate.name for recipe in recipes}),
+        (
+            "datasets/{name}/dataset.yaml",
+            {recipe.settings.dataset for recipe in recipes} | _WITHOUT_A_RECIPE,
+        ),
         ("evaluation/{name}/suite.yaml", {s for r in recipes for s in r.settings.evaluation}),
         ("training/{name}.yaml", {recipe.settings.training.use for recipe in recipes}),
     ):

@@ -92,7 +92,7 @@ def _step(number: int, step: StepFact) -> list[Block]:
         return []
     blocks: list[Block] = [Subheading(f"Step {number}: {step.name}")]
     facts = [("removed", fact) for fact in step.removed]
-    facts += [("changed", fact) for fact in step.changed]
+    facts += [("stayed", fact) for fact in step.changed]
     if facts:
         blocks.append(
             Table(

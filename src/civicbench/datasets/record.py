@@ -58,7 +58,7 @@ class StepFact(_Fact):
     removed: tuple[ReasonFact, ...] = ()
     """Why rows were removed."""
     changed: tuple[ReasonFact, ...] = ()
-    """What was changed in rows that stayed."""
+    """What was changed or found in rows that stayed."""
     examples: tuple[str, ...] = ()
     """A few rows that were removed or changed, shortened, without personal data that is known."""
 

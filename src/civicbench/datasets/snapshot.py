@@ -102,7 +102,7 @@ def _fact(report: Report, settings: DatasetSettings) -> StepFact:
     tally = report.tally
     removed, changed = _reasons(tally.reasons), _reasons(tally.changes)
     said = [f"{r.rows} removed: {r.reason}" for r in removed]
-    said += [f"{c.rows} changed: {c.reason}" for c in changed]
+    said += [f"{c.rows} stayed: {c.reason}" for c in changed]
     note = "; ".join(said) or "every row passed as it was"
     if report.name == SPLIT_STEP:
         note = f"whole groups by {settings.group}, seed {settings.split.seed}" + (
