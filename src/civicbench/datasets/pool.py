@@ -1,11 +1,13 @@
 """Passes over many batches on all cores, their results in the order of the batches."""
 
+import contextlib
 import multiprocessing
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import Self
 
 from civicbench.core.environment import usable_cores
@@ -68,7 +70,8 @@ class Cores:
         waiting: deque[Future[BatchResult]] = deque()
         try:
             for batch in batches:
-                waiting.append(executor.submit(_run, number, batch))
+                with _main_module_hidden():
+                    waiting.append(executor.submit(_run, number, batch))
                 if len(waiting) > 2 * self._count:
                     yield waiting.popleft().result()
             while waiting:
@@ -87,6 +90,21 @@ class Cores:
                 self._count, context, initializer=_keep, initargs=(self._plans,)
             )
         return self._executor
+
+
+@contextlib.contextmanager
+def _main_module_hidden() -> Iterator[None]:
+    """Keep processes that start meanwhile from running the program's main module again.
+
+    `spawn` runs it in each of them. A script that calls the command line without asking for its
+    own name would begin the same build in there, and wait for the lock that this one holds.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _keep(plans: Sequence[Pass]) -> None:
