@@ -83,8 +83,9 @@ def is_offline() -> bool:
 def yield_waiting_threads() -> None:
     """Let threads that wait for each other sleep instead of spinning; before torch is imported.
 
-    On a machine that others use too, spinning threads keep the very core that they wait for:
-    writing an answer token took ten times as long beside two busy processes (2 cores).
+    On a machine that others use too, spinning threads keep the very core that they wait for. The
+    products of one written token, 2 cores: beside busy processes 154 ms instead of 1,432 and 467
+    instead of 2,100; on a quiet machine 66 ms instead of 53. Large products take as long.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
