@@ -15,6 +15,8 @@ Prints a table of medians and, as its last line, one JSON object. Needs the base
 smollm2-135m-instruct (`civicbench models fetch smollm2-135m-instruct`).
 """
 
+import ctypes
+import gc
 import json
 import multiprocessing
 import random
@@ -163,7 +165,7 @@ def contender(name: str, connection: Connection) -> None:
     from civicbench.core.workspace import Workspace
     from civicbench.datasets.building import build_snapshot, load_dataset_settings
     from civicbench.evaluation.scorer.engines import LocalEngine
-    from civicbench.evaluation.scorer.language_model import SharedPrefixLM
+    from civicbench.evaluation.scorer.language_model import EngineLM
     from civicbench.evaluation.scorer.reading import Reader
     from civicbench.models.catalogue import load_model_entry
     from civicbench.models.loading import load_base
@@ -186,7 +188,7 @@ def contender(name: str, connection: Connection) -> None:
         docs = documents(shape, renderer, snapshot.folder)
         built = task(shape, docs, renderer.end_of_turn)
         if name == OURS:
-            scorer: Any = SharedPrefixLM(
+            scorer: Any = EngineLM(
                 LocalEngine(Reader(model), renderer),
                 renderer=renderer,
                 context_length_tokens=prepared.record.context_length_tokens,
@@ -197,7 +199,11 @@ def contender(name: str, connection: Connection) -> None:
                 pretrained=model, tokenizer=renderer.tokenizer, batch_size=batch,
                 softmax_dtype="float32",
             )  # fmt: skip
-        Path("/proc/self/clear_refs").write_text("5")  # begins the highest anew
+        # What earlier runs freed is given back, and the highest begins anew: else a run that finds
+        # room left over would look as if it needed none.
+        gc.collect()
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
+        Path("/proc/self/clear_refs").write_text("5")
         before = resident_bytes("VmRSS")
         started = time.perf_counter()
         output = evaluate(
