@@ -5,7 +5,7 @@ from tests.evaluation.factory import language_model
 from tests.models.factory import prepare_tiny, sharp_model
 from transformers import PreTrainedModel
 
-from civicbench.evaluation.scorer.language_model import SharedPrefixLM
+from civicbench.evaluation.scorer.language_model import EngineLM
 from civicbench.models import loading
 from civicbench.models.prepare import PreparedModel
 from civicbench.models.rendering import ChatRenderer, load_renderer
@@ -36,5 +36,5 @@ def model(tiny: PreparedModel) -> PreTrainedModel:
 
 
 @pytest.fixture
-def scorer(model: PreTrainedModel, renderer: ChatRenderer) -> SharedPrefixLM:
+def scorer(model: PreTrainedModel, renderer: ChatRenderer) -> EngineLM:
     return language_model(model, renderer)

@@ -12,7 +12,7 @@ from civicbench.evaluation.items import Item, read_file_items
 from civicbench.evaluation.prompt_proof import SystemTurns, system_turns_of
 from civicbench.evaluation.results import SuiteResult
 from civicbench.evaluation.scorer.engines import LocalEngine
-from civicbench.evaluation.scorer.language_model import SharedPrefixLM
+from civicbench.evaluation.scorer.language_model import EngineLM
 from civicbench.evaluation.scorer.reading import Reader
 from civicbench.evaluation.scorer.responses import ResponseStore
 from civicbench.evaluation.scorer.work import Batching
@@ -98,8 +98,8 @@ def language_model(
     context: int = CONTEXT_TOKENS,
     responses: ResponseStore | None = None,
     batching: Batching | None = None,
-) -> SharedPrefixLM:
-    return SharedPrefixLM(
+) -> EngineLM:
+    return EngineLM(
         LocalEngine(Reader(model), renderer),
         renderer=renderer,
         context_length_tokens=context,

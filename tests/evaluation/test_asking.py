@@ -23,8 +23,9 @@ from transformers import PreTrainedModel
 from civicbench.core.errors import InvalidInputError, WorkFailedError
 from civicbench.evaluation.items import read_file_items
 from civicbench.evaluation.records import ItemRecord, read_items
-from civicbench.evaluation.scorer.answers import AnswerWriter, Asked, Written
-from civicbench.evaluation.scorer.language_model import SharedPrefixLM
+from civicbench.evaluation.scorer.asked import Asked, Written
+from civicbench.evaluation.scorer.language_model import EngineLM
+from civicbench.evaluation.scorer.writing import AnswerWriter
 from civicbench.evaluation.scoring import read_result, score
 from civicbench.models.loading import load_base
 from civicbench.models.prepare import PreparedModel
@@ -242,7 +243,7 @@ def test_questions_are_checked_before_a_model_is_loaded(
     items = make_items(tmp_path)
     suite = make_suite({**CHOICE, "answer": "nothing"})
 
-    def load() -> SharedPrefixLM:
+    def load() -> EngineLM:
         raise AssertionError("a model was loaded for items that cannot be used")
 
     with pytest.raises(InvalidInputError, match="is not one of the 3 choices"):

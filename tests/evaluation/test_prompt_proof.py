@@ -69,13 +69,12 @@ def test_a_second_beginning_of_text_is_caught(renderer: ChatRenderer, tmp_path: 
         generation_prompt="<|im_start|>assistant\n",
     )
     suite = make_suite(CHOICE)
-    asked = {"picked": questions_of(suite.tasks[0], make_items(tmp_path), suite=suite)}
-    ids = {
-        "picked": [doubled.encode(doubled.render_prompt(q.item.messages)) for q in asked["picked"]]
-    }
-    assert ids["picked"][0][:2] == [renderer.tokenizer.bos_token_id] * 2
-    with pytest.raises(WorkFailedError, match="doubled BOS"):
-        prove_prompts(asked, ids, renderer=doubled, differences=())
+    questions = questions_of(suite.tasks[0], make_items(tmp_path), suite=suite)
+    ids = [doubled.encode(doubled.render_prompt(q.item.messages)) for q in questions]
+    assert ids[0][:2] == [renderer.tokenizer.bos_token_id] * 2
+    with pytest.raises(WorkFailedError, match="doubled BOS") as caught:
+        prove_prompts([("picked", questions, ids)], renderer=doubled, differences=())
+    assert caught.value.where == "task picked, item item-0"
 
 
 def test_a_system_turn_that_training_did_not_have_must_be_named(tmp_path: Path) -> None:

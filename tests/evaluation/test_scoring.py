@@ -16,7 +16,7 @@ from civicbench.evaluation.items import Item
 from civicbench.evaluation.metrics import suite_metrics
 from civicbench.evaluation.records import read_items
 from civicbench.evaluation.scorer.engines import LocalEngine
-from civicbench.evaluation.scorer.language_model import SharedPrefixLM
+from civicbench.evaluation.scorer.language_model import EngineLM
 from civicbench.evaluation.scorer.reading import Reader
 from civicbench.evaluation.scoring import read_result, score, score_stage, write_scores
 from civicbench.evaluation.suites import load_suite
@@ -41,8 +41,8 @@ def prepared(tiny: PreparedModel) -> PreparedModel:
 
 
 @pytest.fixture(scope="module")
-def language_model(prepared: PreparedModel, renderer: ChatRenderer) -> SharedPrefixLM:
-    return SharedPrefixLM(
+def language_model(prepared: PreparedModel, renderer: ChatRenderer) -> EngineLM:
+    return EngineLM(
         LocalEngine(Reader(load_base(prepared, precision="float32")), renderer),
         renderer=renderer,
         context_length_tokens=prepared.record.context_length_tokens,
@@ -55,7 +55,7 @@ def scored(
     tmp_path_factory: pytest.TempPathFactory,
     prepared: PreparedModel,
     renderer: ChatRenderer,
-    language_model: SharedPrefixLM,
+    language_model: EngineLM,
 ) -> Path:
     folder = tmp_path_factory.mktemp("scored")
     scores = score(
@@ -90,7 +90,7 @@ def test_scoring_twice_gives_the_same_bytes(
     tmp_path: Path,
     prepared: PreparedModel,
     renderer: ChatRenderer,
-    language_model: SharedPrefixLM,
+    language_model: EngineLM,
 ) -> None:
     scores = score(
         SUITE,

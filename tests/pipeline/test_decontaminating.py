@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.datasets.project import OWN, SETTINGS
 
 from civicbench.core.progress import Reporter
 from civicbench.core.workspace import Workspace
@@ -15,17 +16,10 @@ from civicbench.pipeline.decontaminating import dataset_references, recipe_refer
 from civicbench.recipes.loading import load_recipe
 
 _SETTINGS: dict[str, Any] = {
-    "name": "own",
-    "title": "Own",
-    "description": "For a test.",
-    "licence": "CC0-1.0",
-    "languages": ["en-GB"],
-    "created": "2026-11",
-    "personal_data": "None.",
-    "sources": [{"file": "rows.jsonl", "licence": "CC0-1.0", "attribution": "Us"}],
+    **SETTINGS,
+    "sources": [{"file": "rows.jsonl", **OWN}],
     "group": "id",
     "steps": [{"step": "decontaminate", "suites": ["safety-core"]}],
-    "format": {"user": "{question}", "assistant": "{answer}"},
 }
 
 

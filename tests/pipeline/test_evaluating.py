@@ -38,20 +38,26 @@ def score_bytes(scores: Path) -> dict[str, bytes]:
     }
 
 
+def evaluate_with_two_processes(
+    workspace: Workspace, *, timeout_s: float
+) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
+         "-m", "civicbench", "evaluate", "smoke"],
+        cwd=ROOT,
+        env={**environment(workspace.home), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        check=False,
+    )  # fmt: skip
+
+
 def test_two_processes_give_the_same_result_files_as_one(smoke: Workspace) -> None:
     expected = score_bytes(smoke.scores)
     assert len(expected) == 4
     shutil.rmtree(smoke.scores)
-    done = subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
-         "-m", "civicbench", "evaluate", "smoke"],
-        cwd=ROOT,
-        env={**environment(smoke.home), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )  # fmt: skip
+    done = evaluate_with_two_processes(smoke, timeout_s=300)
     assert done.returncode == 0, done.stderr
     assert score_bytes(smoke.scores) == expected
     measured = json.loads(next(smoke.scores.glob("*/measurements.json")).read_text())
@@ -64,16 +70,7 @@ def test_an_error_in_a_shared_evaluation_ends_all_processes(smoke: Workspace) ->
     shutil.rmtree(smoke.scores)
     for weights in smoke.models.glob("*/*.safetensors"):
         weights.write_bytes(b"spoilt")
-    done = subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
-         "-m", "civicbench", "evaluate", "smoke"],
-        cwd=ROOT,
-        env={**environment(smoke.home), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )  # fmt: skip
+    done = evaluate_with_two_processes(smoke, timeout_s=120)
     assert done.returncode != 0
 
 

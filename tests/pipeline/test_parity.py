@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
+from tests.pipeline.runner import ROOT
 from transformers import PreTrainedModel
 
 from civicbench.core.progress import Reporter
@@ -18,7 +19,7 @@ from civicbench.core.workspace import Workspace
 from civicbench.datasets.building import build_snapshot, load_dataset_settings
 from civicbench.evaluation.items import Question, questions_of
 from civicbench.evaluation.scorer.engines import LocalEngine
-from civicbench.evaluation.scorer.language_model import SharedPrefixLM
+from civicbench.evaluation.scorer.language_model import EngineLM
 from civicbench.evaluation.scorer.reading import Reader
 from civicbench.evaluation.settings import ChoiceTask, DatasetItems
 from civicbench.evaluation.suites import Suite, list_suites
@@ -86,10 +87,8 @@ def compare(
     return max(apart), len(choices) + len(written)
 
 
-def scorer(
-    model: PreTrainedModel, renderer: ChatRenderer, prepared: PreparedModel
-) -> SharedPrefixLM:
-    return SharedPrefixLM(
+def scorer(model: PreTrainedModel, renderer: ChatRenderer, prepared: PreparedModel) -> EngineLM:
+    return EngineLM(
         LocalEngine(Reader(model), renderer),
         renderer=renderer,
         context_length_tokens=prepared.record.context_length_tokens,
@@ -130,6 +129,6 @@ def test_smollm2_scores_every_shipped_suite_as_hflm_does(name: str, tmp_path: Pa
 
 def test_every_shipped_suite_is_compared() -> None:
     folders: Sequence[str] = sorted(
-        path.parent.name for path in Path("evaluation").glob("*/suite.yaml")
+        path.parent.name for path in (ROOT / "evaluation").glob("*/suite.yaml")
     )
     assert sorted(NAMES) == list(folders)

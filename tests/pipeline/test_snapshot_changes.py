@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.datasets.project import OWN, SETTINGS
 
 from civicbench.core.errors import InvalidInputError
 from civicbench.core.progress import Reporter
@@ -13,16 +14,9 @@ from civicbench.datasets.snapshots import find_snapshot
 from civicbench.pipeline.snapshot_changes import compare_snapshots
 
 _SETTINGS: dict[str, Any] = {
-    "name": "own",
-    "title": "Own",
-    "description": "For a test.",
-    "licence": "CC0-1.0",
-    "languages": ["en-GB"],
-    "created": "2026-11",
-    "personal_data": "None.",
-    "sources": [{"file": "rows.jsonl", "licence": "CC0-1.0", "attribution": "Us"}],
+    **SETTINGS,
+    "sources": [{"file": "rows.jsonl", **OWN}],
     "group": "id",
-    "format": {"user": "{question}", "assistant": "{answer}"},
 }
 
 

@@ -93,7 +93,19 @@ def make_report(models: int = 2, *, hostile: bool = True, items: int = 200) -> R
         ),
         models=scored,
         comparisons={model.label: compare(scored[0], model) for model in scored[1:]},
-        noise=(NoiseFact("triage", "tuned", "Area", "accuracy", 0.83, 0.84, 2, items, 3e-5),),
+        noise=(
+            NoiseFact(
+                suite="triage",
+                role="tuned",
+                title="Area",
+                metric="accuracy",
+                lowest=0.83,
+                highest=0.84,
+                changed_items=2,
+                items=items,
+                log_likelihood_range=3e-5,
+            ),
+        ),
     )
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from civicbench.cards.croissant import CROISSANT_NAME, render_croissant
-from civicbench.cards.data_origin import describe_sources, describe_steps
+from civicbench.cards.data_origin import describe_sources, describe_steps, tabulate_splits
 from civicbench.cards.licence_links import link_licence
 from civicbench.cards.token_lengths import TokenLengths
 from civicbench.core.files import write_text_whole
@@ -112,19 +112,7 @@ def _describe_counts(record: SnapshotRecord, tokens: tuple[TokenLengths, ...]) -
             "Rows are dealt to splits by group (a document, a service, a family of wordings): the "
             "rows of one group stand in one split only."
         ),
-        Table(
-            "Rows by split",
-            ("Split", "Rows", "Groups", "Characters"),
-            tuple(
-                (
-                    words(split.name),
-                    words(format_count(split.rows)),
-                    words(format_count(split.groups)),
-                    words(format_count(split.characters)),
-                )
-                for split in record.splits
-            ),
-        ),
+        tabulate_splits("Rows by split", record),
         Details(
             "Files of the splits",
             (

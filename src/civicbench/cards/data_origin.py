@@ -107,3 +107,20 @@ def _step(number: int, step: StepFact) -> list[Block]:
     if step.examples:
         blocks.append(Details("Examples", (Bullets(step.examples),)))
     return blocks
+
+
+def tabulate_splits(caption: str, record: SnapshotRecord) -> Table:
+    """Return how many rows, groups and characters each split has."""
+    return Table(
+        caption,
+        ("Split", "Rows", "Groups", "Characters"),
+        tuple(
+            (
+                words(split.name),
+                words(format_count(split.rows)),
+                words(format_count(split.groups)),
+                words(format_count(split.characters)),
+            )
+            for split in record.splits
+        ),
+    )

@@ -1,5 +1,6 @@
 """What a model was made of: the data, and the base model with its licence's duties."""
 
+from civicbench.cards.data_origin import tabulate_splits
 from civicbench.pages.document import (
     Block,
     Bullets,
@@ -65,19 +66,7 @@ def describe_data(evidence: Evidence) -> Section:
             "The rows were split by group, such as a family of wordings or a document: the rows "
             "of one group stand in one split only."
         ),
-        Table(
-            "How the rows were split",
-            ("Split", "Rows", "Groups", "Characters"),
-            tuple(
-                (
-                    words(split.name),
-                    words(format_count(split.rows)),
-                    words(format_count(split.groups)),
-                    words(format_count(split.characters)),
-                )
-                for split in data.splits
-            ),
-        ),
+        tabulate_splits("How the rows were split", data),
         Subheading("Known limits of the data"),
         Bullets(data.limits) if data.limits else Paragraph("None were stated."),
     ]

@@ -1,6 +1,6 @@
 """Proof that evaluation asks with the token ids that training would have made of an item."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from civicbench.core.digests import digest_json
@@ -65,8 +65,7 @@ def named_differences(
 
 
 def prove_prompts(
-    questions: Mapping[str, Sequence[Question]],
-    asked: Mapping[str, Sequence[Sequence[int]]],
+    asked: Sequence[tuple[str, Sequence[Question], Sequence[Sequence[int]]]],
     *,
     renderer: ChatRenderer,
     differences: tuple[str, ...],
@@ -78,8 +77,8 @@ def prove_prompts(
     token, and no second beginning-of-text token may stand in it.
 
     Args:
-        questions: What each task asked.
-        asked: The prompt ids that the model was given, question by question.
+        asked: Each task's name, its questions, and the prompt ids that the model was given; a
+            task may stand several times.
         renderer: The model's renderer.
         differences: What differs on purpose.
 
@@ -88,8 +87,8 @@ def prove_prompts(
     """
     facts = []
     start = renderer.tokenizer.bos_token_id
-    for task, items in questions.items():
-        for question, given in zip(items, asked[task], strict=True):
+    for task, questions, prompts in asked:
+        for question, given in zip(questions, prompts, strict=True):
             answer = question.choices[question.answer] if question.choices else "answer"
             row = (*question.item.messages, Message(role="assistant", content=answer))
             example = renderer.render_example(row)

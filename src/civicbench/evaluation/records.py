@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -10,6 +11,7 @@ from civicbench.core.files import write_text_whole
 
 ITEMS_NAME = "items.jsonl"
 PROMPTS_NAME = "prompts.jsonl"
+_RecordT = TypeVar("_RecordT", bound=BaseModel)
 
 
 class ItemRecord(BaseModel):
@@ -91,7 +93,7 @@ class ScoreMeasurements(BaseModel):
 
 def write_items(folder: Path, items: Iterable[ItemRecord]) -> None:
     """Write a suite's item records into a folder, whole."""
-    write_text_whole(folder / ITEMS_NAME, "".join(i.model_dump_json() + "\n" for i in items))
+    _write(folder / ITEMS_NAME, items)
 
 
 def read_items(folder: Path) -> list[ItemRecord]:
@@ -109,13 +111,12 @@ def parse_items(path: Path) -> list[ItemRecord]:
     Raises:
         PartAbsentError: There is no such file.
     """
-    lines = read_text(path).split("\n")
-    return [ItemRecord.model_validate_json(line) for line in lines if line]
+    return _parse(ItemRecord, path)
 
 
 def write_prompts(folder: Path, prompts: Iterable[PromptExample]) -> None:
     """Write a suite's prompt examples into a folder, whole."""
-    write_text_whole(folder / PROMPTS_NAME, "".join(p.model_dump_json() + "\n" for p in prompts))
+    _write(folder / PROMPTS_NAME, prompts)
 
 
 def read_prompts(folder: Path) -> list[PromptExample]:
@@ -133,5 +134,12 @@ def parse_prompts(path: Path) -> list[PromptExample]:
     Raises:
         PartAbsentError: There is no such file.
     """
-    lines = read_text(path).split("\n")
-    return [PromptExample.model_validate_json(line) for line in lines if line]
+    return _parse(PromptExample, path)
+
+
+def _write(path: Path, records: Iterable[BaseModel]) -> None:
+    write_text_whole(path, "".join(record.model_dump_json() + "\n" for record in records))
+
+
+def _parse(kind: type[_RecordT], path: Path) -> list[_RecordT]:
+    return [kind.model_validate_json(line) for line in read_text(path).split("\n") if line]

@@ -29,10 +29,10 @@ from civicbench.models.record import ModelRecord
 from civicbench.models.rendering import ChatRenderer
 
 if TYPE_CHECKING:
-    from civicbench.evaluation.scorer.language_model import SharedPrefixLM
+    from civicbench.evaluation.scorer.language_model import EngineLM
     from civicbench.evaluation.tasks import Response, Sitting
 
-CODE_VERSION = 3
+CODE_VERSION = 4
 RESULT_NAME = "result.json"
 MEASUREMENTS_NAME = "measurements.json"
 BOOTSTRAP_SEED = 20261
@@ -149,7 +149,7 @@ def score(
     subject: Subject,
     *,
     renderer: ChatRenderer,
-    language_model: Callable[[], "SharedPrefixLM"],
+    language_model: Callable[[], "EngineLM"],
     processes: int = 1,
 ) -> Scores:
     """Score a model on a suite.
@@ -179,8 +179,10 @@ def score(
     ]
     responses = ask(sittings, language_model=model, renderer=renderer)
     proof = prove_prompts(
-        {f"{n}": sitting.questions for n, sitting in enumerate(sittings)},
-        {f"{n}": [r.prompt_ids for r in answered] for n, answered in enumerate(responses)},
+        [
+            (sitting.task.name, sitting.questions, [r.prompt_ids for r in answered])
+            for sitting, answered in zip(sittings, responses, strict=True)
+        ],
         renderer=renderer,
         differences=differences,
     )

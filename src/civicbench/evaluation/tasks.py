@@ -13,8 +13,8 @@ from civicbench.models.rendering import ChatRenderer
 if TYPE_CHECKING:
     from lm_eval.api.task import ConfigurableTask
 
-    from civicbench.evaluation.scorer.answers import Finish
-    from civicbench.evaluation.scorer.language_model import SharedPrefixLM
+    from civicbench.evaluation.scorer.asked import Finish
+    from civicbench.evaluation.scorer.language_model import EngineLM
 
 _METRIC = "civicbench_value"
 
@@ -80,7 +80,7 @@ def text_value(task: GenerationTask, question: Question, text: str) -> float:
 def ask(
     sittings: Sequence[Sitting],
     *,
-    language_model: "SharedPrefixLM",
+    language_model: "EngineLM",
     renderer: ChatRenderer,
 ) -> list[list[Response]]:
     """Put every question of a suite's sittings to a model through lm-eval.
@@ -122,7 +122,7 @@ def ask(
 def _responses(
     sitting: Sitting,
     samples: Sequence[Mapping[str, Any]],
-    language_model: "SharedPrefixLM",
+    language_model: "EngineLM",
     renderer: ChatRenderer,
 ) -> list[Response]:
     task = sitting.task

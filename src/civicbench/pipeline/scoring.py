@@ -27,7 +27,7 @@ from civicbench.registry.gates import margins
 if TYPE_CHECKING:
     from civicbench.evaluation.scorer.engines import Engine
     from civicbench.evaluation.scorer.host import ModelHost
-    from civicbench.evaluation.scorer.language_model import SharedPrefixLM
+    from civicbench.evaluation.scorer.language_model import EngineLM
     from civicbench.evaluation.scorer.ranks import Ranks
     from civicbench.evaluation.scorer.vllm_host import VllmHost
     from civicbench.evaluation.scorer.work import Batching
@@ -181,7 +181,7 @@ class Models:
 
     def give(
         self, contender: Contender | None, *, batching: "Batching | None" = None
-    ) -> "SharedPrefixLM":
+    ) -> "EngineLM":
         """Return the base (None) or an adapter on it.
 
         Args:
@@ -189,7 +189,7 @@ class Models:
             batching: How requests are put together, to measure what that does: such answers are
                 neither looked up nor kept. None for the usual way.
         """
-        from civicbench.evaluation.scorer.language_model import SharedPrefixLM
+        from civicbench.evaluation.scorer.language_model import EngineLM
         from civicbench.evaluation.scorer.responses import ResponseStore
 
         responses = None
@@ -198,7 +198,7 @@ class Models:
                 self._workspace.scores / RESPONSES_NAME,
                 model=subject_of(self._inputs, contender).answers_digest,
             )
-        return SharedPrefixLM(
+        return EngineLM(
             self._engine(None if contender is None else contender.digest),
             renderer=self._inputs.renderer,
             context_length_tokens=self._inputs.prepared.record.context_length_tokens,
@@ -285,7 +285,7 @@ def _score_into(
     suite: Suite,
     inputs: RunInputs,
     subject: Subject,
-    give: "Callable[[], SharedPrefixLM]",
+    give: "Callable[[], EngineLM]",
     processes: int,
 ) -> None:
     scores = score(

@@ -69,29 +69,6 @@ class ComparedEntry(_Fact):
     """(suite, task) on which it scores as the first model on every item."""
 
 
-class NoiseEntry(_Fact):
-    """How far repeats of one metric of one model lie apart."""
-
-    suite: str
-    """The suite."""
-    role: str
-    """"base" or "tuned"."""
-    title: str
-    """The task's name for people."""
-    metric: str
-    """The metric."""
-    lowest: float
-    """Its lowest value."""
-    highest: float
-    """Its highest value."""
-    changed_items: int
-    """Items whose value was not the same in every repeat."""
-    items: int
-    """Items of each repeat."""
-    log_likelihood_range: float
-    """Largest difference between repeats of one log-likelihood, in nats."""
-
-
 class ReportRecord(_Fact):
     """A whole report."""
 
@@ -109,7 +86,7 @@ class ReportRecord(_Fact):
     """The models; all others are compared with the first."""
     compared: tuple[ComparedEntry, ...]
     """Each other model against the first."""
-    noise: tuple[NoiseEntry, ...]
+    noise: tuple[NoiseFact, ...]
     """How far repeats lie apart; empty where that was not measured."""
 
 
@@ -139,7 +116,7 @@ def record_report(report: Report) -> ReportRecord:
             )
             for model in report.others
         ),
-        noise=tuple(_noise(fact) for fact in report.noise),
+        noise=tuple(report.noise),
     )
 
 
@@ -182,18 +159,4 @@ def _scores(name: str, suite: ScoredSuite, shown: _Shown) -> ScoreEntry:
         measurements=suite.measurements,
         prompts=tuple(suite.prompts),
         shown_items=tuple(r for r in suite.items if (name, r.task, r.id) in shown),
-    )
-
-
-def _noise(fact: NoiseFact) -> NoiseEntry:
-    return NoiseEntry(
-        suite=fact.suite,
-        role=fact.role,
-        title=fact.title,
-        metric=fact.metric,
-        lowest=fact.lowest,
-        highest=fact.highest,
-        changed_items=fact.changed_items,
-        items=fact.items,
-        log_likelihood_range=fact.log_likelihood_range,
     )

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from pydantic import BaseModel, ConfigDict
+
 from civicbench.core.errors import InvalidInputError
 from civicbench.evaluation.records import ItemRecord, PromptExample, ScoreMeasurements
 from civicbench.evaluation.results import Comparison, SuiteResult
@@ -57,31 +59,29 @@ class ScoredModel:
     suites: Mapping[str, ScoredSuite]
 
 
-@dataclass(frozen=True)
-class NoiseFact:
-    """How far repeats of one metric of one model lie apart.
+class NoiseFact(BaseModel):
+    """How far repeats of one metric of one model lie apart."""
 
-    Attributes:
-        suite: The suite.
-        role: Which model: "base" or "tuned".
-        title: The task's name for people.
-        metric: The metric.
-        lowest: Its lowest value.
-        highest: Its highest value.
-        changed_items: Items whose value was not the same in every repeat.
-        items: Items of each repeat.
-        log_likelihood_range: Largest difference between repeats of one log-likelihood, in nats.
-    """
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     suite: str
+    """The suite."""
     role: str
+    """"base" or "tuned"."""
     title: str
+    """The task's name for people."""
     metric: str
+    """The metric."""
     lowest: float
+    """Its lowest value."""
     highest: float
+    """Its highest value."""
     changed_items: int
+    """Items whose value was not the same in every repeat."""
     items: int
+    """Items of each repeat."""
     log_likelihood_range: float
+    """Largest difference between repeats of one log-likelihood, in nats."""
 
 
 @dataclass(frozen=True)

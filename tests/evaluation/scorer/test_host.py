@@ -12,7 +12,7 @@ from civicbench.core.errors import InvalidInputError, WorkFailedError
 from civicbench.evaluation.scorer import host as host_module
 from civicbench.evaluation.scorer.engines import LocalEngine
 from civicbench.evaluation.scorer.host import HostSettings, ModelHost
-from civicbench.evaluation.scorer.language_model import SharedPrefixLM
+from civicbench.evaluation.scorer.language_model import EngineLM
 from civicbench.evaluation.scorer.ranks import Ranks
 from civicbench.evaluation.scorer.reading import Reader
 from civicbench.models.loading import load_adapter, load_base
@@ -45,7 +45,7 @@ def requests(renderer: ChatRenderer) -> list[Instance]:
 
 
 def scores(reader: Reader, renderer: ChatRenderer) -> list[tuple[float, bool]]:
-    model = SharedPrefixLM(
+    model = EngineLM(
         LocalEngine(reader, renderer),
         renderer=renderer,
         context_length_tokens=512,

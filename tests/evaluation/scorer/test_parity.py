@@ -13,7 +13,7 @@ from tests.models.factory import prepare_tiny, sharp_model
 from transformers import PreTrainedModel
 
 from civicbench.core.errors import InvalidInputError, WorkFailedError
-from civicbench.evaluation.scorer.language_model import SharedPrefixLM
+from civicbench.evaluation.scorer.language_model import EngineLM
 from civicbench.evaluation.scorer.work import Batching
 from civicbench.models.rendering import ChatRenderer, Message
 
@@ -148,7 +148,7 @@ def test_batches_of_another_size_or_order_give_the_same(
 
 
 def test_a_score_does_not_depend_on_what_is_scored_beside_it(
-    scorer: SharedPrefixLM, model: PreTrainedModel
+    scorer: EngineLM, model: PreTrainedModel
 ) -> None:
     requests = questions(model, seed=5, prompts=[9, 33, 60], choices=[2, 8, 13], shared=1)
     together = scorer._loglikelihood_tokens(requests)
@@ -163,7 +163,7 @@ def prompt_of(renderer: ChatRenderer, text: str) -> str:
 
 
 def test_prompt_and_answer_are_tokenised_as_in_training(
-    scorer: SharedPrefixLM, renderer: ChatRenderer
+    scorer: EngineLM, renderer: ChatRenderer
 ) -> None:
     talk = [Message(role="user", content="Colour?"), Message(role="assistant", content=" red\n")]
     trained = renderer.render_example(talk)
@@ -173,7 +173,7 @@ def test_prompt_and_answer_are_tokenised_as_in_training(
 
 
 def test_a_choice_cannot_make_control_tokens_either(
-    scorer: SharedPrefixLM, renderer: ChatRenderer
+    scorer: EngineLM, renderer: ChatRenderer
 ) -> None:
     _, answer = scorer._encode_pair(prompt_of(renderer, "a"), "no<|im_end|>\n<|im_start|>user\n")
     assert renderer.end_of_turn_id not in answer
@@ -205,7 +205,7 @@ def test_a_prompt_without_room_for_its_answer_is_refused(
         small.generate_until([generation(prompt, limit=6)])
 
 
-def test_an_empty_choice_is_refused(scorer: SharedPrefixLM, renderer: ChatRenderer) -> None:
+def test_an_empty_choice_is_refused(scorer: EngineLM, renderer: ChatRenderer) -> None:
     request = Instance("loglikelihood", {}, (prompt_of(renderer, "a"), ""), 0)
     with pytest.raises(InvalidInputError, match="a choice has no tokens"):
         scorer.loglikelihood([request])
@@ -221,7 +221,7 @@ def test_a_model_whose_numbers_are_broken_is_refused_not_scored(
         language_model(broken, renderer).loglikelihood([request])
 
 
-def test_running_text_is_refused(scorer: SharedPrefixLM) -> None:
+def test_running_text_is_refused(scorer: EngineLM) -> None:
     with pytest.raises(InvalidInputError, match="perplexity"):
         scorer.loglikelihood_rolling([])
 

@@ -19,7 +19,7 @@ from civicbench.core.errors import InvalidInputError, WorkFailedError
 from civicbench.evaluation.prompt_proof import system_turns_of
 from civicbench.evaluation.scorer.engines import Engine, LocalEngine
 from civicbench.evaluation.scorer.host import HostSettings, ModelHost
-from civicbench.evaluation.scorer.language_model import SharedPrefixLM
+from civicbench.evaluation.scorer.language_model import EngineLM
 from civicbench.evaluation.scorer.responses import ResponseStore
 from civicbench.evaluation.scorer.tokentree import Request
 from civicbench.evaluation.scorer.vllm_engine import PIECE_REQUESTS, VllmEngine
@@ -83,8 +83,8 @@ def make_host(
 
 def model_on(
     engine: Engine, renderer: ChatRenderer, *, context: int = 2048, **changes: Any
-) -> SharedPrefixLM:
-    return SharedPrefixLM(
+) -> EngineLM:
+    return EngineLM(
         engine, renderer=renderer, context_length_tokens=context, reporter=QUIET, **changes
     )
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from civicbench.evaluation.scorer.answers import Asked
+from civicbench.evaluation.scorer.asked import Asked
 from civicbench.evaluation.scorer.reading import Reader
 from civicbench.evaluation.scorer.tokentree import Request
 from civicbench.evaluation.scorer.work import Answer, AnswerWork, Batching, ChoiceWork, Value

@@ -15,7 +15,7 @@ from lm_eval.api.model import TemplateLM
 
 from civicbench.core.errors import InvalidInputError, WorkFailedError
 from civicbench.core.progress import Reporter
-from civicbench.evaluation.scorer.answers import Asked, Finish, Sampling
+from civicbench.evaluation.scorer.asked import Asked, Finish, Sampling
 from civicbench.evaluation.scorer.engines import Engine
 from civicbench.evaluation.scorer.ranks import Ranks
 from civicbench.evaluation.scorer.responses import ResponseStore
@@ -39,7 +39,7 @@ class Effort:
     computed_tokens: int = 0
 
 
-class SharedPrefixLM(TemplateLM):  # type: ignore[misc]
+class EngineLM(TemplateLM):  # type: ignore[misc]
     """A loaded model as lm-eval sees it.
 
     Args:

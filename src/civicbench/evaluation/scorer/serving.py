@@ -5,7 +5,7 @@ from typing import Any
 
 from civicbench.core.errors import WorkFailedError
 from civicbench.core.workspace import Workspace
-from civicbench.evaluation.scorer.answers import Asked, Sampling
+from civicbench.evaluation.scorer.asked import Asked, Sampling
 from civicbench.evaluation.scorer.host import HostSettings, ModelHost
 from civicbench.evaluation.scorer.ranks import Ranks
 from civicbench.evaluation.scorer.reading import Reader

@@ -11,7 +11,7 @@ from typing import Any
 
 from civicbench.core.digests import digest_json
 from civicbench.core.errors import InvalidInputError, WorkFailedError
-from civicbench.evaluation.scorer.answers import Asked, Finish
+from civicbench.evaluation.scorer.asked import Asked, Finish
 from civicbench.evaluation.scorer.tokentree import Request
 from civicbench.evaluation.scorer.work import Answer, Batching, Value
 from civicbench.models.rendering import ChatRenderer

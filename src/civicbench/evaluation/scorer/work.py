@@ -4,16 +4,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from civicbench.evaluation.scorer.answers import (
-    AnswerWriter,
-    Asked,
-    Finish,
-    batch_answers,
-)
+from civicbench.evaluation.scorer.asked import Asked, Finish
 from civicbench.evaluation.scorer.choices import ChoiceScorer
 from civicbench.evaluation.scorer.reading import Reader
 from civicbench.evaluation.scorer.schedule import Batch, Tree, make_schedule
 from civicbench.evaluation.scorer.tokentree import Request
+from civicbench.evaluation.scorer.writing import AnswerWriter, batch_answers
 from civicbench.models.rendering import ChatRenderer
 
 # A shared beginning is kept for written answers where it saves at least so many tokens.

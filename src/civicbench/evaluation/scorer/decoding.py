@@ -1,152 +1,27 @@
-"""Written answers: prompts read once, then all rows of a batch one token a step.
+"""Decoding the rows of a batch: each keeps what it has read, and grows one token a step.
 
 Keys and values stand at the left of each row's own room, so rows need no padding before them; a
 row that has ended leaves the batch. What all prompts share is kept once for all rows.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
 
+from civicbench.evaluation.scorer.asked import Asked, Finish, Written
 from civicbench.evaluation.scorer.attention import KeysValues
 from civicbench.evaluation.scorer.reading import Reader
 from civicbench.evaluation.scorer.schedule import Tree
 from civicbench.models.rendering import ChatRenderer
 
-Finish = Literal["end of turn", "stop text", "token limit"]
 
-
-@dataclass(frozen=True)
-class Sampling:
-    """How a sampled answer is drawn.
-
-    Attributes:
-        temperature: Divides the logits.
-        top_p: Only the likeliest tokens that together reach this share are drawn from (nucleus
-            sampling, arXiv 1904.09751).
-        seed: Seed of this answer's draws.
-    """
-
-    temperature: float
-    top_p: float
-    seed: int
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A prompt to be answered.
-
-    Attributes:
-        prompt: Its token ids, at least one.
-        limit_tokens: The longest answer.
-        stops: Texts that end the answer and are not part of it.
-        sampling: How to draw; None takes the likeliest token each time.
-    """
-
-    prompt: tuple[int, ...]
-    limit_tokens: int
-    stops: tuple[str, ...]
-    sampling: Sampling | None
-
-
-@dataclass(frozen=True)
-class Written:
-    """An answer.
-
-    Attributes:
-        token_ids: Its tokens, with the one that ended it.
-        text: Its text, without what ended it.
-        finish: Why it ended.
-    """
-
-    token_ids: tuple[int, ...]
-    text: str
-    finish: Finish
-
-
-def batch_answers(asked: Sequence[Asked], *, batch_tokens: int) -> list[list[int]]:
-    """Return which questions are answered together: of like length, within a token budget.
-
-    Args:
-        asked: The questions.
-        batch_tokens: Most tokens of prompts and answers of one batch, where it has several.
-
-    Returns:
-        The questions' numbers, batch by batch, the longest first.
-    """
-    order = sorted(range(len(asked)), key=lambda n: (-_room(asked[n]), n))
-    batches: list[list[int]] = []
-    for number in order:
-        if batches and (len(batches[-1]) + 1) * _room(asked[batches[-1][0]]) <= batch_tokens:
-            batches[-1].append(number)
-        else:
-            batches.append([number])
-    return batches
-
-
-def _room(question: Asked) -> int:
-    return len(question.prompt) + question.limit_tokens
-
-
-class AnswerWriter:
-    """Writes the answers of one batch after another.
-
-    Args:
-        reader: The model.
-        renderer: Turns tokens into text.
-    """
-
-    def __init__(self, reader: Reader, renderer: ChatRenderer) -> None:
-        self._reader = reader
-        self._renderer = renderer
-        self._prefix_ids: tuple[int, ...] = ()
-        self._prefix: list[KeysValues] = []
-
-    def write(self, asked: Sequence[Asked], *, shared: Sequence[int]) -> list[Written]:
-        """Return the answers of a batch.
-
-        Args:
-            asked: The questions.
-            shared: Tokens that every prompt begins with, none of them a prompt's last.
-        """
-        with self._reader.ready():
-            self._keep_prefix(tuple(shared))
-            rows = [_Row(question, self._renderer) for question in asked]
-            decoding = _Decoding(rows, reader=self._reader, prefix=self._prefix)
-            hidden = decoding.read_prompts(len(self._prefix_ids))
-            while True:
-                logits = self._reader.logits(hidden)
-                for row, chosen in zip(decoding.active, _choose(decoding.active, logits),
-                                       strict=True):  # fmt: skip
-                    row.append(chosen)
-                if not decoding.drop_ended():
-                    return [row.written() for row in rows]
-                hidden = decoding.step()
-
-    def _keep_prefix(self, shared: tuple[int, ...]) -> None:
-        if shared != self._prefix_ids:
-            self._prefix_ids, self._prefix = shared, []
-            if shared:
-                _, self._prefix = self._reader.read_trees([_run(shared)], prefix=(), keep=True)
-
-
-def _run(token_ids: Sequence[int]) -> Tree:
+def run_of(token_ids: Sequence[int]) -> Tree:
+    """Return tokens as a tree of one run."""
     return Tree(list(token_ids), list(range(len(token_ids))), [(0, len(token_ids), -1)])
 
 
-def _choose(rows: "Sequence[_Row]", logits: torch.Tensor) -> list[int]:
-    """Return the next token of each row."""
-    likeliest: list[int] = logits.argmax(-1).tolist()
-    return [
-        best if row.asked.sampling is None else row.draw(logits[number])
-        for number, (row, best) in enumerate(zip(rows, likeliest, strict=True))
-    ]
-
-
-class _Row:
+class AnswerRow:
     """One answer as it grows."""
 
     def __init__(self, asked: Asked, renderer: ChatRenderer) -> None:
@@ -197,11 +72,11 @@ class _Row:
         return any(stop in tail for stop in self.asked.stops)
 
 
-class _Decoding:
+class Decoding:
     """The rows that are being written, with the keys and values of what each has read."""
 
     def __init__(
-        self, rows: Sequence[_Row], *, reader: Reader, prefix: Sequence[KeysValues]
+        self, rows: Sequence[AnswerRow], *, reader: Reader, prefix: Sequence[KeysValues]
     ) -> None:
         self.active = list(rows)
         self._reader = reader
@@ -211,7 +86,7 @@ class _Decoding:
 
     def read_prompts(self, shared: int) -> torch.Tensor:
         """Read what follows the shared tokens; return the last hidden state of each row."""
-        trees = [_run(row.asked.prompt[shared:]) for row in self.active]
+        trees = [run_of(row.asked.prompt[shared:]) for row in self.active]
         hidden, own = self._reader.read_trees(trees, prefix=self._prefix, keep=True)
         lengths = [tree.length for tree in trees]
         room = max(n + row.asked.limit_tokens for n, row in zip(lengths, self.active, strict=True))

@@ -9,9 +9,10 @@ from tests.evaluation.factory import language_model
 from tests.models.factory import prepare_tiny, sharp_model
 from transformers import PreTrainedModel
 
-from civicbench.evaluation.scorer.answers import AnswerWriter, Asked, Sampling
+from civicbench.evaluation.scorer.asked import Asked, Sampling
 from civicbench.evaluation.scorer.reading import Reader
 from civicbench.evaluation.scorer.work import Batching
+from civicbench.evaluation.scorer.writing import AnswerWriter
 from civicbench.models.rendering import ChatRenderer, Message
 
 TEXTS = ["a", "What colour is grass?", "Hello " * 20, "🏴 مرحبا", "One", "Two", "Three, four"]
