@@ -68,7 +68,7 @@ class Shape:
 
 
 SHAPES = (
-    Shape("4 choices, short", 16, 4, 0, "fact"),
+    Shape("4 choices, short", 48, 4, 0, "fact"),
     Shape("17 choices", 4, 17, 0, "area"),
     Shape("4 choices, 8 shots", 4, 4, 8, "fact"),
     Shape("written answers", 24, 0, 0, "fact"),
