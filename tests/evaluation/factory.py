@@ -124,7 +124,7 @@ def make_subject(
         base=prepared.record.model_copy(update=record),
         adapter_digest=adapter,
         precision=precision,
-        quantised_4bit=False,
+        quantisation=None,
         engine=engine,
         trained_system_turns=system_turns,
     )

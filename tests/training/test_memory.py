@@ -46,7 +46,7 @@ def test_a_quantised_base_needs_about_a_quarter_of_its_half_precision_weights() 
     )
     quarter = plan_memory(
         shape,
-        make_settings(method="qlora", precision="bfloat16"),
+        make_settings(quantisation="nf4", precision="bfloat16"),
         row_tokens=300,
         trained_row_tokens=30,
     )

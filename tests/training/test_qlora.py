@@ -12,7 +12,7 @@ from civicbench.models.prepare import PreparedModel
 from civicbench.training.inputs import TrainingInputs
 from civicbench.training.running import read_training_record
 
-SETTINGS = make_settings(method="qlora", precision="bfloat16", gradient_checkpointing=True)
+SETTINGS = make_settings(quantisation="nf4", precision="bfloat16", gradient_checkpointing=True)
 
 
 def test_without_bitsandbytes_it_is_refused_with_the_command_that_installs_it(
@@ -34,7 +34,7 @@ def test_a_4_bit_base_is_trained_and_used_with_its_adapter(
     assert record.trainable_parameters == 8192
     assert record.curve[-1].loss < record.curve[0].loss
 
-    base = load_base(tiny, precision="bfloat16", quantise_4bit=True)
+    base = load_base(tiny, precision="bfloat16", quantisation="nf4")
     layers = [m for m in base.modules() if isinstance(m, bitsandbytes.nn.Linear4bit)]
     assert len(layers) == 2 * 7
     ids = torch.tensor([inputs.train[0].input_ids])

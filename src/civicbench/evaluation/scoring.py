@@ -24,7 +24,7 @@ from civicbench.evaluation.records import (
 )
 from civicbench.evaluation.results import SuiteResult
 from civicbench.evaluation.settings import SuiteSettings, Task
-from civicbench.models.loading import Precision, device_name
+from civicbench.models.loading import Precision, Quantisation, device_name
 from civicbench.models.record import ModelRecord
 from civicbench.models.rendering import ChatRenderer
 
@@ -50,7 +50,7 @@ class Subject:
         base: The base model.
         adapter_digest: Digest of the adapter; None for the base.
         precision: Number format of the weights while scoring.
-        quantised_4bit: Whether the base is loaded in 4 bits.
+        quantisation: How the frozen base is held, where not as it is.
         engine: What computes its answers.
         trained_system_turns: The system turns of the training rows.
     """
@@ -59,7 +59,7 @@ class Subject:
     base: ModelRecord
     adapter_digest: str | None
     precision: Precision
-    quantised_4bit: bool
+    quantisation: Quantisation | None
     engine: EngineName
     trained_system_turns: SystemTurns
 
@@ -77,7 +77,7 @@ class Subject:
                 "weights": self.base.weights_digest,
                 "adapter": self.adapter_digest,
                 "precision": self.precision,
-                "quantised_4bit": self.quantised_4bit,
+                "quantisation": self.quantisation,
                 "engine": self.engine,
                 "device": device_name(),
                 "packages": self.computing_packages,
@@ -108,6 +108,7 @@ def score_stage(
             "suite": suite.model_dump(mode="json"),
             "role": subject.role,
             "precision": subject.precision,
+            "quantisation": subject.quantisation,
             "engine": subject.engine,
             "device": device_name(),
             "packages": subject.computing_packages,

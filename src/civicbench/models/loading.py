@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 Precision = Literal["float32", "bfloat16"]
+Quantisation = Literal["nf4", "int8"]
 PROVENANCE_NAME = "provenance.json"
 
 
@@ -49,7 +50,7 @@ def load_base(
     prepared: PreparedModel,
     *,
     precision: Precision,
-    quantise_4bit: bool = False,
+    quantisation: Quantisation | None = None,
     spread: bool = False,
 ) -> "PreTrainedModel":
     """Load a base model's safetensors onto this machine's device.
@@ -57,30 +58,34 @@ def load_base(
     Args:
         prepared: The verified model.
         precision: The weights' number format.
-        quantise_4bit: Load as nf4 with double quantisation (QLoRA, arXiv 2305.14314).
+        quantisation: Hold the linear layers' weights as nf4 with double quantisation (QLoRA,
+            arXiv 2305.14314) or as int8 (LLM.int8(), arXiv 2208.07339).
         spread: Spread the layers over all GPUs, which then work in turn.
 
     Raises:
-        PartAbsentError: 4 bits are asked for and `bitsandbytes` is not installed.
+        PartAbsentError: Quantisation is asked for and `bitsandbytes` is not installed.
     """
     import torch
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
     torch.set_num_threads(usable_cores())
     dtype = torch_precision(precision)
-    quantisation = None
-    if quantise_4bit:
+    held: BitsAndBytesConfig | None = None
+    if quantisation is not None:
         require_package("bitsandbytes", extra="qlora")
-        quantisation = BitsAndBytesConfig(
+    if quantisation == "nf4":
+        held = BitsAndBytesConfig(
             load_in_4bit=True,
             bnb_4bit_quant_type="nf4",
             bnb_4bit_use_double_quant=True,
             bnb_4bit_compute_dtype=dtype,
         )
+    if quantisation == "int8":
+        held = BitsAndBytesConfig(load_in_8bit=True)
     return AutoModelForCausalLM.from_pretrained(
         prepared.folder,
         dtype=dtype,
-        quantization_config=quantisation,
+        quantization_config=held,
         device_map="auto" if spread else {"": choose_device()},
         use_safetensors=True,
         local_files_only=True,

@@ -124,7 +124,7 @@ def check_parts(recipe: Recipe) -> None:
     check_assets()
     for tracker in recipe.trackers:
         check_tracker(tracker)
-    if recipe.training.method == "qlora":
+    if recipe.training.quantisation is not None:
         require_package("bitsandbytes", extra="qlora")
     if recipe.settings.evaluation_engine == "vllm":
         _check_vllm(recipe)
@@ -166,11 +166,11 @@ def _check_vllm(recipe: Recipe) -> None:
     import torch
 
     where = _engine_key(recipe)
-    if recipe.training.method == "qlora":
+    if recipe.training.quantisation is not None:
         raise InvalidInputError(
-            "vLLM does not hold the 4-bit base that this method trains on",
+            "vLLM does not hold the quantised base that this method trains on",
             where=where,
-            got="training method qlora",
+            got=f"training.quantisation: {recipe.training.quantisation}",
             remedy="set it to civicbench",
         )
     if recipe.settings.evaluation_precision == "float32":

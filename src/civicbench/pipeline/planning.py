@@ -294,7 +294,7 @@ def _stages(
                     base=prepared.record,
                     adapter_digest=adapter if role == "tuned" else None,
                     precision=recipe.settings.evaluation_precision,
-                    quantised_4bit=recipe.training.method == "qlora",
+                    quantisation=recipe.training.quantisation,
                     engine=recipe.settings.evaluation_engine,
                     trained_system_turns=system_turns,
                 )

@@ -140,7 +140,7 @@ def subject_of(inputs: RunInputs, contender: Contender | None) -> Subject:
         base=inputs.prepared.record,
         adapter_digest=None if contender is None else contender.digest,
         precision=inputs.recipe.settings.evaluation_precision,
-        quantised_4bit=inputs.recipe.training.method == "qlora",
+        quantisation=inputs.recipe.training.quantisation,
         engine=inputs.recipe.settings.evaluation_engine,
         trained_system_turns=inputs.system_turns,
     )
@@ -241,7 +241,7 @@ class Models:
                 self._inputs.prepared,
                 HostSettings(
                     precision=recipe.settings.evaluation_precision,
-                    quantise_4bit=recipe.training.method == "qlora",
+                    quantisation=recipe.training.quantisation,
                     spread=spread_over_devices(self._inputs),
                     adapters={c.digest: c.folder for c in self._contenders},
                     probe=self._inputs.train[0].rendered.prompt_ids,

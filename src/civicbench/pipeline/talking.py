@@ -3,11 +3,13 @@
 import tempfile
 from pathlib import Path
 
+from pydantic import TypeAdapter
+
 from civicbench.core.progress import Reporter
 from civicbench.core.workspace import Workspace
 from civicbench.models.catalogue import list_model_entries, load_model_entry
 from civicbench.models.conversation import Conversation, Sampling
-from civicbench.models.loading import load_adapter, load_base
+from civicbench.models.loading import Quantisation, load_adapter, load_base
 from civicbench.models.prepare import prepare_model
 from civicbench.models.rendering import load_renderer
 from civicbench.registry.registry import Registry
@@ -48,11 +50,13 @@ def open_conversation(
             with tempfile.TemporaryDirectory() as folder:
                 laid_out = registry.lay_out(reference, folder=Path(folder) / "version")
                 trained = evidence.training.settings
-                # As it was trained: a base that needed 4 bits then needs them now.
+                # As it was trained: a base that had to be quantised then has to be now.
                 base = load_base(
                     prepared,
                     precision="bfloat16" if trained["precision"] == "bfloat16" else "float32",
-                    quantise_4bit=trained["method"] == "qlora",
+                    quantisation=TypeAdapter(Quantisation | None).validate_python(
+                        trained["quantisation"]
+                    ),
                 )
                 model = load_adapter(
                     base,

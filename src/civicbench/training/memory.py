@@ -74,7 +74,7 @@ def plan_memory(
     outer = architecture.parameters - inner
     weights = (
         inner * _NF4_BYTES + outer * width
-        if settings.method == "qlora"
+        if settings.quantisation == "nf4"
         else architecture.parameters * width
     )
     tokens = settings.batch_size_rows * row_tokens

@@ -138,54 +138,6 @@ def _steps(settings: TrainingSettings, *, rows: int) -> tuple[int, int]:
     return per_epoch, max(-(-int(per_epoch * settings.epochs * 1_000_000) // 1_000_000), 1)
 
 
-def build_adapted_model(
-    settings: TrainingSettings, prepared: PreparedModel, *, spread: bool
-) -> "PeftModel":
-    """Return the loaded base with a fresh adapter on it, its weights seeded.
-
-    Raises:
-        InvalidInputError: The target modules match no layer.
-    """
-    from peft import LoraConfig, get_peft_model
-    from transformers import set_seed
-
-    base = load_base(
-        prepared,
-        precision=settings.precision,
-        quantise_4bit=settings.method == "qlora",
-        spread=spread,
-    )
-    targets: str | list[str] = (
-        "all-linear" if settings.target_modules == "all-linear" else list(settings.target_modules)
-    )
-    _refuse_unknown_layers(settings, base)
-    set_seed(settings.seed)
-    configuration = LoraConfig(
-        r=settings.rank,
-        lora_alpha=settings.alpha,
-        lora_dropout=settings.dropout,
-        target_modules=targets,
-        task_type="CAUSAL_LM",
-    )
-    return get_peft_model(base, configuration)
-
-
-def _refuse_unknown_layers(settings: TrainingSettings, base: "PreTrainedModel") -> None:
-    """Refuse names of layers that the model lacks: PEFT passes over them while others match."""
-    if settings.target_modules == "all-linear":
-        return
-    known = {name.rpartition(".")[2] for name, _ in base.named_modules() if name}
-    unknown = sorted(set(settings.target_modules) - known)
-    if unknown:
-        near = [n for n in (suggest(name, known) for name in unknown) if n is not None]
-        raise InvalidInputError(
-            "the target modules match no layer of the model",
-            where="training.target_modules",
-            got=", ".join(unknown),
-            remedy=f"did you mean {', '.join(near)}?" if near else None,
-        )
-
-
 def build_trainer(
     settings: TrainingSettings,
     inputs: TrainingInputs,

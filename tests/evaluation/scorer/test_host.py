@@ -33,7 +33,7 @@ def adapters(tiny: PreparedModel, tmp_path_factory: pytest.TempPathFactory) -> d
 
 
 def host(prepared: PreparedModel, adapters: dict[str, Path], **changes: bool) -> ModelHost:
-    settings = {"quantise_4bit": False, "spread": False, **changes}
+    settings = {"quantisation": None, "spread": False, **changes}
     return ModelHost(
         prepared, HostSettings(precision="float32", adapters=adapters, probe=PROBE, **settings)
     )
@@ -95,6 +95,6 @@ def test_an_adapter_of_another_base_is_refused(adapters: dict[str, Path], tmp_pa
 
 
 def test_a_spread_model_cannot_be_shared_by_processes(tiny: PreparedModel) -> None:
-    settings = HostSettings("float32", quantise_4bit=False, spread=True, adapters={}, probe=PROBE)
+    settings = HostSettings("float32", quantisation=None, spread=True, adapters={}, probe=PROBE)
     with pytest.raises(InvalidInputError, match="several processes"):
         ModelHost(tiny, settings, ranks=Ranks(rank=1, size=2))

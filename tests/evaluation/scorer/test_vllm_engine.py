@@ -69,7 +69,7 @@ def host(
 @pytest.fixture(scope="module")
 def local(sharp: PreparedModel, adapters: dict[str, Path]) -> ModelHost:
     settings = HostSettings(
-        "float32", quantise_4bit=False, spread=False, adapters=adapters, probe=PROBE
+        "float32", quantisation=None, spread=False, adapters=adapters, probe=PROBE
     )
     return ModelHost(sharp, settings)
 

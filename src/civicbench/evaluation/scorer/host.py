@@ -9,7 +9,7 @@ from civicbench.core.errors import InvalidInputError
 from civicbench.evaluation.adapter_proof import probe_logits, prove_adapter
 from civicbench.evaluation.scorer.ranks import Ranks
 from civicbench.evaluation.scorer.reading import Reader
-from civicbench.models.loading import Precision, load_adapter, load_base
+from civicbench.models.loading import Precision, Quantisation, load_adapter, load_base
 from civicbench.models.prepare import PreparedModel
 
 if TYPE_CHECKING:
@@ -24,14 +24,14 @@ class HostSettings:
 
     Attributes:
         precision: Number format of the weights.
-        quantise_4bit: Load the base in 4 bits.
+        quantisation: How the frozen base is held, where not as it is.
         spread: Spread the layers over all GPUs.
         adapters: Folder of each adapter, by the digest that names it.
         probe: A prompt's token ids, on which adapters are proven.
     """
 
     precision: Precision
-    quantise_4bit: bool
+    quantisation: Quantisation | None
     spread: bool
     adapters: Mapping[str, Path]
     probe: Sequence[int]
@@ -94,7 +94,7 @@ class ModelHost:
             self._base = load_base(
                 self._prepared,
                 precision=self._settings.precision,
-                quantise_4bit=self._settings.quantise_4bit,
+                quantisation=self._settings.quantisation,
                 spread=self._settings.spread,
             ).eval()
             self._base_logits = probe_logits(self._base, list(self._settings.probe))
@@ -122,7 +122,7 @@ class ModelHost:
         settings = self._settings
         return {
             "precision": settings.precision,
-            "quantise_4bit": settings.quantise_4bit,
+            "quantisation": settings.quantisation,
             "spread": settings.spread,
             "adapters": {digest: str(path) for digest, path in settings.adapters.items()},
             "probe": list(settings.probe),

@@ -72,7 +72,7 @@ def _prepared(name: str, *, workspace: Workspace) -> PreparedModel:
 def _host_settings(message: dict[str, Any]) -> HostSettings:
     return HostSettings(
         precision=message["precision"],
-        quantise_4bit=message["quantise_4bit"],
+        quantisation=message["quantisation"],
         spread=message["spread"],
         adapters={digest: Path(path) for digest, path in message["adapters"].items()},
         probe=message["probe"],
