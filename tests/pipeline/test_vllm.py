@@ -10,9 +10,9 @@ from tests.evaluation.scorer.vllm_site import VERSION, installed
 
 from civicbench.core.errors import CivicbenchError, InvalidInputError, PartAbsentError
 from civicbench.core.progress import Reporter
+from civicbench.core.ranks import Ranks
 from civicbench.core.workspace import Workspace
 from civicbench.evaluation.results import SuiteResult
-from civicbench.evaluation.scorer.ranks import Ranks
 from civicbench.evaluation.scoring import read_result
 from civicbench.pipeline import inputs, noise
 from civicbench.pipeline.evaluating import evaluate_recipe

@@ -1,63 +1,71 @@
-"""The order of rows: every row once, the same for a seed, batches of like length."""
+"""What a step takes: every row once an epoch, the same for a seed, shared out by tokens."""
 
-from collections.abc import Sequence
+import math
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from civicbench.training.ordering import LengthGroupedOrder
+from civicbench.training.ordering import StepOrder, share_out, split_passes
 
-LENGTHS = st.lists(st.integers(1, 500), min_size=1, max_size=200)
-
-
-def deal(lengths: Sequence[int], *, batch: int = 4, seed: int = 0, epoch: int = 0) -> list[int]:
-    order = LengthGroupedOrder(lengths, batch_size_rows=batch, seed=seed)
-    order.set_epoch(epoch)
-    return list(order)
+LENGTHS = st.lists(st.integers(1, 500), min_size=1, max_size=60)
 
 
-@given(lengths=LENGTHS, batch=st.integers(1, 9), epoch=st.integers(0, 5))
-def test_every_row_is_dealt_once_an_epoch(lengths: list[int], batch: int, epoch: int) -> None:
-    dealt = deal(lengths, batch=batch, epoch=epoch)
-    assert sorted(dealt) == list(range(len(lengths)))
-    assert len(LengthGroupedOrder(lengths, batch_size_rows=batch, seed=0)) == len(dealt)
+def order(rows: int, *, batch: int = 4, epochs: float = 1, seed: int = 0) -> StepOrder:
+    return StepOrder(rows, batch_size_rows=batch, epochs=epochs, seed=seed)
 
 
-@given(lengths=LENGTHS, batch=st.integers(1, 9), seed=st.integers(0, 9), epoch=st.integers(0, 9))
-def test_the_order_is_a_function_of_seed_and_epoch_alone(
-    lengths: list[int], batch: int, seed: int, epoch: int
+@given(rows=st.integers(1, 200), batch=st.integers(1, 9), epochs=st.integers(1, 4))
+def test_every_row_is_dealt_once_an_epoch(rows: int, batch: int, epochs: int) -> None:
+    steps = list(order(rows, batch=batch, epochs=epochs))
+    per_epoch = math.ceil(rows / batch)
+    assert len(steps) == per_epoch * epochs
+    for epoch in range(epochs):
+        dealt = steps[epoch * per_epoch : (epoch + 1) * per_epoch]
+        assert sorted(row for step in dealt for row in step) == list(range(rows))
+        assert all(len(step) == batch for step in dealt[:-1])
+
+
+@given(rows=st.integers(1, 200), step=st.integers(0, 20), seed=st.integers(0, 9))
+def test_what_a_step_takes_does_not_depend_on_the_steps_before(
+    rows: int, step: int, seed: int
 ) -> None:
-    order = LengthGroupedOrder(lengths, batch_size_rows=batch, seed=seed)
-    for passed in range(epoch):
-        order.set_epoch(passed)
-        list(order)
-    order.set_epoch(epoch)
-    assert list(order) == deal(lengths, batch=batch, seed=seed, epoch=epoch)
-    assert list(order) == list(order)
+    whole = order(rows, epochs=30, seed=seed)
+    assert order(rows, epochs=30, seed=seed).rows_of(step) == list(whole)[step]
 
 
-@given(lengths=st.lists(st.integers(1, 500), min_size=60, max_size=200))
-def test_epochs_and_seeds_have_orders_of_their_own(lengths: list[int]) -> None:
-    assert deal(lengths, epoch=0) != deal(lengths, epoch=1)
-    assert deal(lengths, seed=0) != deal(lengths, seed=1)
+def test_epochs_and_seeds_have_orders_of_their_own() -> None:
+    one = list(order(64, epochs=2))
+    assert one[:16] != one[16:]
+    assert one[:16] != list(order(64, seed=1))
 
 
-@given(lengths=LENGTHS, batch=st.integers(1, 9))
-def test_only_the_last_batch_is_short(lengths: list[int], batch: int) -> None:
-    """A short batch in the middle would shift every batch after it."""
-    dealt = deal(lengths, batch=batch)
-    batches = [dealt[start : start + batch] for start in range(0, len(dealt), batch)]
-    assert all(len(b) == batch for b in batches[:-1])
-    for group in batches:
-        inside = sorted((lengths[i] for i in group), reverse=True)
-        assert [lengths[i] for i in group] == inside
+@given(rows=st.integers(1, 90), batch=st.integers(1, 9), tenths=st.integers(1, 40))
+def test_a_part_of_an_epoch_is_rounded_up_to_whole_steps(
+    rows: int, batch: int, tenths: int
+) -> None:
+    dealt = order(rows, batch=batch, epochs=tenths / 10)
+    assert dealt.steps == max(math.ceil(math.ceil(rows / batch) * tenths / 10 - 1e-9), 1)
 
 
-def test_batches_hold_rows_of_like_length() -> None:
-    lengths = [10 + (37 * n) % 400 for n in range(256)]
+@given(lengths=LENGTHS, shares=st.integers(1, 8))
+def test_shares_hold_every_row_once_and_about_as_many_tokens(
+    lengths: list[int], shares: int
+) -> None:
+    found = share_out(range(len(lengths)), lengths=lengths, shares=shares)
+    assert len(found) == shares
+    assert sorted(row for share in found for row in share) == list(range(len(lengths)))
+    tokens = [sum(lengths[row] for row in share) for share in found]
+    # Graham's bound: no share is longer than the mean and one row more.
+    assert max(tokens) <= sum(lengths) / shares + max(lengths)
 
-    def padding(order: Sequence[int]) -> int:
-        batches = [[lengths[i] for i in order[start : start + 8]] for start in range(0, 256, 8)]
-        return sum(max(b) * len(b) - sum(b) for b in batches)
 
-    assert padding(deal(lengths, batch=8)) < 0.2 * padding(range(256))
+@given(lengths=LENGTHS, least=st.integers(1, 5), limit=st.integers(1, 1500))
+def test_a_pass_keeps_to_its_limit_unless_one_row_alone_is_longer(
+    lengths: list[int], least: int, limit: int
+) -> None:
+    passes = split_passes(range(len(lengths)), lengths=lengths, least=least, limit_tokens=limit)
+    assert sorted(row for rows in passes for row in rows) == list(range(len(lengths)))
+    assert len(passes) >= min(least, len(lengths))
+    for rows in passes:
+        assert rows
+        assert len(rows) == 1 or sum(lengths[row] for row in rows) <= limit

@@ -3,22 +3,23 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.training.factory import make_examples, make_inputs, make_settings, run
 
+from civicbench.core.errors import InvalidInputError
 from civicbench.models.prepare import PreparedModel
 from civicbench.models.rendering import ChatRenderer
-from civicbench.training import trainer as trainer_module
-from civicbench.training.checkpoints import latest_whole, mark_whole
+from civicbench.training import attempt
+from civicbench.training.checkpoints import CHECKPOINT, Checkpoints
 from civicbench.training.inputs import TrainingInputs
 from civicbench.training.running import read_training_measurements, read_training_record
-from civicbench.training.trainer import ProgressCallback
 
 # Dropout draws random numbers in every step, so a lost generator state would show.
-SETTINGS = make_settings(dropout=0.2, gradient_accumulation_steps=2, epochs=3, batch_size_rows=1)
+SETTINGS = make_settings(dropout=0.2, gradient_accumulation_steps=2, epochs=3, batch_size_rows=2)
 STEPS = 12
 
 
@@ -48,14 +49,14 @@ def uninterrupted(with_held_out: TrainingInputs, tmp_path_factory: pytest.TempPa
 
 def stop_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stop training right after a step, before anything is saved there."""
-    on_step_end = ProgressCallback.on_step_end
+    note = attempt.Attempt._note_step
 
-    def stopping(self: Any, args: Any, state: Any, control: Any, **named: Any) -> None:
-        on_step_end(self, args, state, control, **named)
-        if state.global_step == step:
+    def stopping(self: Any, taken: Any) -> None:
+        note(self, taken)
+        if self._state.steps == step:
             raise StoppedError
 
-    monkeypatch.setattr(ProgressCallback, "on_step_end", stopping)
+    monkeypatch.setattr(attempt.Attempt, "_note_step", stopping)
 
 
 def outcome(folder: Path) -> dict[str, str]:
@@ -103,7 +104,7 @@ def test_two_stops_are_as_good_as_none(
 
 
 def truncate_weights(checkpoints: Path) -> None:
-    path = checkpoints / "checkpoint-6" / "adapter_model.safetensors"
+    path = checkpoints / "checkpoint-6" / "weights.safetensors"
     path.write_bytes(path.read_bytes()[:-100])
 
 
@@ -116,7 +117,7 @@ def spoil_mark(checkpoints: Path) -> None:
 
 
 def lose_optimiser(checkpoints: Path) -> None:
-    (checkpoints / "checkpoint-6" / "optimizer.pt").unlink()
+    (checkpoints / "checkpoint-6" / "optimiser.safetensors").unlink()
 
 
 @pytest.mark.parametrize("damage", [truncate_weights, lose_mark, spoil_mark, lose_optimiser])
@@ -135,36 +136,54 @@ def test_a_checkpoint_that_is_not_whole_is_passed_over(
 def test_a_kill_while_a_checkpoint_is_written_goes_on_from_the_one_before(
     with_held_out: TrainingInputs, uninterrupted: Path, tmp_path: Path
 ) -> None:
-    def killed(checkpoint: Path) -> None:
-        if checkpoint.name == "checkpoint-8":
-            (checkpoint / "optimizer.pt").unlink()
+    write = attempt.write_state
+
+    def killed(folder: Path, state: Any, **named: Any) -> None:
+        write(folder, state, **named)
+        if state.steps == 8:
             raise StoppedError
-        mark_whole(checkpoint)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trainer_module, "mark_whole", killed)
+        patch.setattr(attempt, "write_state", killed)
         with pytest.raises(StoppedError):
             run(SETTINGS, with_held_out, tmp_path)
+    names = {path.name for path in (tmp_path / "checkpoints").iterdir()}
+    assert names == {"checkpoint-2", "checkpoint-4", "checkpoint-6", "checkpoint-8.partial"}
     run(SETTINGS, with_held_out, tmp_path)
     assert read_training_measurements(tmp_path).resumed_from_step == 6
     assert outcome(tmp_path) == outcome(uninterrupted)
 
 
 def test_the_newest_whole_checkpoint_is_found_by_number_not_by_name(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path, kept=9)
     for step in (2, 9, 10):
-        folder = tmp_path / f"checkpoint-{step}"
-        folder.mkdir()
-        (folder / "weights").write_text(str(step))
-        mark_whole(folder)
+        checkpoints.write(
+            CHECKPOINT, step, lambda folder: [(folder / "weights").write_text("some"), None][1]
+        )
     (tmp_path / "checkpoint-oddly-named").mkdir()
     listener = Listener()
-    assert latest_whole(tmp_path, reporter=listener) == tmp_path / "checkpoint-10"  # type: ignore[arg-type]
+    newest = lambda: checkpoints.newest_whole(reporter=listener)  # type: ignore[arg-type]  # noqa: E731
+    assert newest() == tmp_path / "checkpoint-10"
     (tmp_path / "checkpoint-10" / "extra").write_text("was not there when it was marked")
-    assert latest_whole(tmp_path, reporter=listener) == tmp_path / "checkpoint-9"  # type: ignore[arg-type]
+    assert newest() == tmp_path / "checkpoint-9"
     assert listener.lines == ["  checkpoint-10 is not whole; looking at the one before it"]
     shutil.rmtree(tmp_path / "checkpoint-9")
-    (tmp_path / "checkpoint-2" / "weights").write_text("3")
-    assert latest_whole(tmp_path, reporter=listener) is None  # type: ignore[arg-type]
+    (tmp_path / "checkpoint-2" / "weights").write_text("other")
+    assert newest() is None
+
+
+def test_a_checkpoint_of_other_settings_is_refused_with_what_differs(
+    with_held_out: TrainingInputs, tmp_path: Path
+) -> None:
+    interrupted_run(with_held_out, tmp_path, step=5)
+    other = SETTINGS.model_copy(update={"learning_rate": 0.01})
+    with pytest.raises(InvalidInputError, match="belongs to another run") as caught:
+        run(other, with_held_out, tmp_path)
+    assert caught.value.got == "training.learning_rate: 0.0005 in the checkpoint, 0.01 now"
+    changed = replace(with_held_out, snapshot_digest="6" * 64)
+    with pytest.raises(InvalidInputError) as caught:
+        run(SETTINGS, changed, tmp_path)
+    assert "dataset snapshot: 5555" in str(caught.value.got)
 
 
 def test_how_often_checkpoints_are_kept_leaves_the_outcome_as_it_is(

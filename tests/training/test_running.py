@@ -9,14 +9,13 @@ from typing import Any
 
 import pytest
 import torch
-from tests.models.factory import prepare_tiny
-from tests.training.factory import make_inputs, make_settings, run
+from tests.models.factory import QUIET, prepare_tiny
+from tests.training.factory import make_settings, run
 
 from civicbench.core.digests import digest_files, digest_listing
 from civicbench.core.errors import InvalidInputError, PartAbsentError
 from civicbench.models.loading import load_adapter, load_base
 from civicbench.models.prepare import PreparedModel
-from civicbench.models.rendering import ChatRenderer
 from civicbench.training.inputs import TrainingInputs
 from civicbench.training.running import (
     read_training_measurements,
@@ -30,7 +29,7 @@ WEIGHTS = "adapter_model.safetensors"
 SCRIPT = """
 import sys
 from pathlib import Path
-from tests.models.factory import prepare_tiny
+from tests.models.factory import QUIET, prepare_tiny
 from tests.training.factory import make_inputs, make_settings, run
 from civicbench.models import loading
 from civicbench.models.rendering import load_renderer
@@ -46,10 +45,10 @@ def never() -> Any:
 
 
 def test_a_batch_larger_than_the_data_is_refused(inputs: TrainingInputs, tmp_path: Path) -> None:
-    with pytest.raises(InvalidInputError, match="batch is larger than the training data") as caught:
+    with pytest.raises(InvalidInputError, match="takes more rows than there are") as caught:
         run(make_settings(batch_size_rows=8), inputs, tmp_path, trackers=never)
     assert caught.value.where == "training.batch_size_rows"
-    assert caught.value.got == "8 rows a batch, 7 rows in all"
+    assert caught.value.got == "8 rows a step, 7 rows in all"
 
 
 @pytest.mark.parametrize("targets", [["q_porj"], ["q_proj", "q_porj"]])
@@ -72,26 +71,30 @@ def test_named_layers_alone_get_an_adapter(inputs: TrainingInputs, tmp_path: Pat
     assert layers == {"q_proj", "v_proj"}
 
 
-@pytest.mark.parametrize(
-    ("rows", "batch", "accumulation", "epochs"),
-    [(7, 2, 1, 2), (7, 2, 3, 2), (5, 5, 4, 1), (6, 1, 4, 1.5), (7, 3, 1, 0.4)],
-)
-def test_the_steps_that_are_announced_are_those_that_are_taken(
-    rows: int,
-    batch: int,
-    accumulation: int,
-    epochs: float,
-    tiny: PreparedModel,
-    renderer: ChatRenderer,
-    tmp_path: Path,
+def test_a_step_with_fewer_rows_than_processes_is_refused(
+    inputs: TrainingInputs, tmp_path: Path
 ) -> None:
-    from civicbench.training.running import _steps
+    from civicbench.core.ranks import Ranks
+    from civicbench.training.running import train
 
-    settings = make_settings(
-        batch_size_rows=batch, gradient_accumulation_steps=accumulation, epochs=epochs
-    )
-    run(settings, make_inputs(tiny, renderer, rows=rows), tmp_path)
-    assert read_training_record(tmp_path).steps == _steps(settings, rows=rows)[1]
+    with pytest.raises(InvalidInputError, match="too few rows") as caught:
+        train(
+            make_settings(batch_size_rows=2),
+            inputs,
+            folder=tmp_path,
+            reporter=QUIET,
+            trackers=never,
+            ranks=Ranks(rank=0, size=3),
+        )
+    assert caught.value.where == "training.batch_size_rows"
+
+
+@pytest.mark.parametrize("changes", [{"keep": "best"}, {"early_stopping_patience": 1}])
+def test_what_goes_by_the_held_out_loss_needs_held_out_rows(
+    changes: dict[str, Any], inputs: TrainingInputs, tmp_path: Path
+) -> None:
+    with pytest.raises(InvalidInputError, match="no held-out rows"):
+        run(make_settings(**changes), inputs, tmp_path, trackers=never)
 
 
 def test_the_record_counts_what_was_trained(finished: Path, inputs: TrainingInputs) -> None:

@@ -13,6 +13,7 @@ class ExitCode(IntEnum):
     WAITING_FOR_DECISION = 4
     PART_ABSENT = 5
     INTEGRITY_FAILED = 6
+    TRY_AGAIN = 75
     INTERRUPTED = 130
 
 
@@ -77,6 +78,12 @@ class GateFailedError(CivicbenchError):
 
 class WorkFailedError(CivicbenchError):
     """Training or evaluation that had to stop: non-finite loss, an inactive adapter."""
+
+
+class StoppedError(CivicbenchError):
+    """Work that a signal asked to stop, and that the same command goes on with."""
+
+    exit_code = ExitCode.TRY_AGAIN
 
 
 class DiskFullError(PartAbsentError):

@@ -15,7 +15,7 @@ from civicbench.recipes.loading import Recipe
 from civicbench.registry.registry import Registry
 
 if TYPE_CHECKING:
-    from civicbench.evaluation.scorer.ranks import Ranks
+    from civicbench.core.ranks import Ranks
 
 
 @dataclass(frozen=True)

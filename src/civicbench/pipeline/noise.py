@@ -24,7 +24,7 @@ from civicbench.pipeline.inputs import RunInputs
 from civicbench.pipeline.scoring import Contender, Models, RecipeScores, subject_of
 
 if TYPE_CHECKING:
-    from civicbench.evaluation.scorer.ranks import Ranks
+    from civicbench.core.ranks import Ranks
 
 CODE_VERSION = 1
 NOISE_NAME = "noise.json"

@@ -184,7 +184,7 @@ def _plan(
         digest=recipe.digest,
         model=recipe.model.title,
         parameters=recipe.model.architecture.parameters,
-        trainable_parameters=adapter_parameters(recipe.model.architecture, rank=settings.rank),
+        trainable_parameters=adapter_parameters(recipe.model.architecture, rank=settings.rank or 0),
         licence=recipe.model.licence.name,
         licence_duties=recipe.model.licence.duties,
         registered_name=recipe.registered_name,

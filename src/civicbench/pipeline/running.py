@@ -39,7 +39,7 @@ from civicbench.training.saving import ADAPTER_FOLDER
 from civicbench.training.tracking import Tracker, WandbTracker
 
 if TYPE_CHECKING:
-    from civicbench.evaluation.scorer.ranks import Ranks
+    from civicbench.core.ranks import Ranks
 
 EVIDENCE_FORMAT_VERSION = 2
 

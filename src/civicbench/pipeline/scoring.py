@@ -25,10 +25,10 @@ from civicbench.pipeline.inputs import RunInputs
 from civicbench.registry.gates import margins
 
 if TYPE_CHECKING:
+    from civicbench.core.ranks import Ranks
     from civicbench.evaluation.scorer.engines import Engine
     from civicbench.evaluation.scorer.host import ModelHost
     from civicbench.evaluation.scorer.language_model import EngineLM
-    from civicbench.evaluation.scorer.ranks import Ranks
     from civicbench.evaluation.scorer.vllm_host import VllmHost
     from civicbench.evaluation.scorer.work import Batching
 

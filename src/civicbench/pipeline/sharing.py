@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from civicbench.core.workspace import Workspace
 
 if TYPE_CHECKING:
-    from civicbench.evaluation.scorer.ranks import Ranks
+    from civicbench.core.ranks import Ranks
 
 
 @contextlib.contextmanager
@@ -23,7 +23,7 @@ def shared_ranks(*, workspace: Workspace) -> "Iterator[Ranks | None]":
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield None
         return
-    from civicbench.evaluation.scorer.ranks import Ranks
+    from civicbench.core.ranks import Ranks
     from civicbench.evaluation.scorer.serving import serve
 
     ranks = Ranks.join()

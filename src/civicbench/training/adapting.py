@@ -1,16 +1,25 @@
 """The model that is trained: the base with an adapter on it, or the base itself."""
 
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from civicbench.core.documents import read_text
 from civicbench.core.errors import InvalidInputError
+from civicbench.core.files import write_json_whole
 from civicbench.core.settings import suggest
 from civicbench.models.loading import load_base
 from civicbench.models.prepare import PreparedModel
 from civicbench.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
+    import torch
     from peft import PeftModel
     from transformers import PreTrainedModel
+
+_ADAPTER_CONFIGURATION = "adapter_config.json"
 
 
 def build_trainable_model(
@@ -37,7 +46,8 @@ def build_trainable_model(
     )
     if settings.method == "full":
         return base.float()
-    assert settings.rank and settings.alpha and settings.target_modules  # noqa: S101 (validated)
+    assert settings.rank and settings.alpha  # noqa: S101, PT018 (validated)
+    assert settings.target_modules is not None  # noqa: S101
     targets: str | list[str] = (
         "all-linear" if settings.target_modules == "all-linear" else list(settings.target_modules)
     )
@@ -70,3 +80,55 @@ def _refuse_unknown_layers(targets: str | list[str], base: "PreTrainedModel") ->
             got=", ".join(unknown),
             remedy=f"did you mean {', '.join(near)}?" if near else None,
         )
+
+
+@dataclass(frozen=True)
+class TrainableGroup:
+    """Weights that are trained alike.
+
+    Attributes:
+        weights: The weights by name.
+        rate_share: Their learning rate over the run's.
+        weight_decay: AdamW's weight decay.
+    """
+
+    weights: "Mapping[str, torch.nn.Parameter]"
+    rate_share: float
+    weight_decay: float
+
+
+def trainable_groups(
+    model: "PeftModel | PreTrainedModel", settings: TrainingSettings
+) -> list[TrainableGroup]:
+    """Return the weights that are trained, in groups that are trained alike.
+
+    Args:
+        model: What `build_trainable_model` returned.
+        settings: The training settings.
+    """
+    weights = {n: w for n, w in model.named_parameters() if w.requires_grad}
+    return [TrainableGroup(weights, 1.0, settings.weight_decay)]
+
+
+def save_trained(
+    model: "PeftModel | PreTrainedModel",
+    settings: TrainingSettings,
+    *,
+    base_name: str,
+    folder: Path,
+) -> None:
+    """Write what training made.
+
+    Args:
+        model: What `build_trainable_model` returned, trained.
+        settings: The training settings.
+        base_name: The base model's name, in place of this machine's path.
+        folder: Gets the files.
+    """
+    model.peft_config["default"].base_model_name_or_path = base_name
+    model.save_pretrained(str(folder), safe_serialization=True, save_embedding_layers=False)
+    (folder / "README.md").unlink(missing_ok=True)
+    # PEFT keeps the layers' names in a set, whose order changes from process to process.
+    configuration = json.loads(read_text(folder / _ADAPTER_CONFIGURATION))
+    configuration["target_modules"] = sorted(configuration["target_modules"])
+    write_json_whole(folder / _ADAPTER_CONFIGURATION, configuration)

@@ -89,7 +89,7 @@ def plan_memory(
         kept = architecture.layers * layer
     return MemoryPlan(
         weights=weights,
-        adapter=adapter_parameters(architecture, rank=settings.rank) * _TRAINED_BYTES,
+        adapter=adapter_parameters(architecture, rank=settings.rank or 0) * _TRAINED_BYTES,
         activations=tokens * kept * width,
         logits=settings.batch_size_rows
         * trained_row_tokens

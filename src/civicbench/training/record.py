@@ -16,13 +16,15 @@ class CurvePoint(_Fact):
     """Mean loss per trained token since the point before, in nats."""
     learning_rate: float | None = None
     """Learning rate at that step; None for held-out points."""
+    gradient_norm: float | None = None
+    """Norm of the step's gradient before clipping; None for held-out points."""
 
 
 class TrainingRecord(_Fact):
     """A training run: `training.json` beside `adapter/`; a function of its inputs alone."""
 
     method: str
-    """Name of the training method (`training/*.yaml`)."""
+    """What was trained: "lora" or "full"."""
     settings: dict[str, str | int | float | bool | list[str] | None]
     """The resolved training settings, but for how often checkpoints are kept."""
     seed: int
@@ -39,8 +41,12 @@ class TrainingRecord(_Fact):
     """Tokens with a loss in one epoch."""
     trainable_parameters: int
     """Weights that were trained."""
+    kept_step: int | None = None
+    """The step whose weights were kept, where that is not the last."""
+    stopped_early: bool = False
+    """Whether the held-out loss no longer fell and training ended before its last step."""
     curve: tuple[CurvePoint, ...]
-    """Training loss."""
+    """Training loss, step by step."""
     held_out_curve: tuple[CurvePoint, ...]
     """Loss on the validation split; empty where there is none."""
     adapter_digest: str
@@ -65,7 +71,7 @@ class TrainingMeasurements(_Fact):
     wall_time_s: float
     """Time of the training loop, over all attempts."""
     tokens_per_second: float
-    """Tokens (without padding) per second of the training loop's last attempt."""
+    """Tokens of rows (no padding) per second of the training loop's last attempt."""
     peak_memory_bytes: int
     """Peak resident memory of the process."""
     resumed_from_step: int | None

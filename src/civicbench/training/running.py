@@ -1,21 +1,17 @@
 """A training run, as a resumable stage."""
 
-import shutil
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from civicbench.core.documents import read_text
 from civicbench.core.errors import InvalidInputError
+from civicbench.core.files import remove_folder
 from civicbench.core.progress import Reporter
-from civicbench.core.settings import suggest
+from civicbench.core.ranks import Ranks
 from civicbench.core.stages import Stage
 from civicbench.core.workspace import Workspace
-from civicbench.models.loading import choose_device, load_base
 from civicbench.models.prepare import PreparedModel
-from civicbench.training.checkpoints import latest_whole, step_of
-from civicbench.training.collating import build_collator, features_of
-from civicbench.training.examples import Example
 from civicbench.training.inputs import TrainingInputs
 from civicbench.training.record import TrainingMeasurements, TrainingRecord
 from civicbench.training.saving import (
@@ -28,13 +24,7 @@ from civicbench.training.saving import (
 from civicbench.training.settings import TrainingSettings
 from civicbench.training.tracking import Tracker
 
-if TYPE_CHECKING:
-    from peft import PeftModel
-    from transformers import PreTrainedModel, TrainerCallback
-
-    from civicbench.training.trainer import CompletionTrainer
-
-CODE_VERSION = 1
+CODE_VERSION = 2
 _CHECKPOINTS = "checkpoints"
 
 
@@ -70,8 +60,11 @@ def train(
     folder: Path,
     reporter: Reporter,
     trackers: Callable[[], Sequence[Tracker]],
+    ranks: Ranks | None = None,
 ) -> None:
-    """Train an adapter into a folder, going on from the last whole checkpoint there.
+    """Train into a folder, going on from the last whole checkpoint there.
+
+    Every process of the run calls this; the first one writes.
 
     Args:
         settings: The training settings.
@@ -79,46 +72,107 @@ def train(
         folder: Gets `adapter/`, `training.json`, `metrics.jsonl` and `measurements.json`.
         reporter: Shows progress.
         trackers: Opens the recipe's trackers; called when all checks have passed.
+        ranks: The processes that share each step; this one alone where None.
 
     Raises:
-        InvalidInputError: A batch larger than the data, target modules that match nothing.
-        WorkFailedError: The loss is not finite.
+        InvalidInputError: A batch larger than the data, target modules that match nothing, or
+            checkpoints of another run.
+        WorkFailedError: The loss is not finite or grows without end; another process has gone.
+        StoppedError: A signal asked to stop; a checkpoint of the last step stands.
     """
-    from civicbench.training.trainer import ProgressCallback
+    from civicbench.training.adapting import build_trainable_model
+    from civicbench.training.attempt import Attempt
+    from civicbench.training.loop import TrainingLoop
+    from civicbench.training.objectives import build_objective
 
-    if settings.batch_size_rows > len(inputs.train):
+    ranks = ranks or Ranks()
+    _refuse_misfits(settings, inputs, ranks=ranks)
+    model = build_trainable_model(settings, inputs.prepared, spread=inputs.spread)
+    loop = TrainingLoop(
+        settings,
+        model,
+        objective=build_objective(settings, inputs.train),
+        ranks=ranks,
+    )
+    held_out = None
+    if inputs.held_out:
+        held_out = build_objective(settings, inputs.held_out)
+    attempt = Attempt(
+        settings,
+        loop,
+        held_out=held_out,
+        run=_facts_of(settings, inputs),
+        folder=folder,
+        checkpoints=folder / _CHECKPOINTS,
+        reporter=reporter,
+    )
+    resumed_from = attempt.resume()
+    opened = trackers() if ranks.rank == 0 else ()
+    started = time.monotonic()
+    try:
+        state = attempt.work(opened)
+    finally:
+        for tracker in opened:
+            tracker.finish()
+    if ranks.rank > 0:
+        return
+    wall_time_s = time.monotonic() - started
+    save_run(settings, inputs, loop, state, folder=folder)
+    rows = [row for step in range(resumed_from, state.steps) for row in loop.order.rows_of(step)]
+    measure_run(
+        tokens=sum(loop.objective.lengths[row] for row in rows),
+        wall_time_s=wall_time_s,
+        resumed_from_step=resumed_from or None,
+        folder=folder,
+    )
+    remove_folder(folder / _CHECKPOINTS)
+
+
+def _refuse_misfits(settings: TrainingSettings, inputs: TrainingInputs, *, ranks: Ranks) -> None:
+    """Refuse settings that the data or the processes do not fit.
+
+    Raises:
+        InvalidInputError: With the setting's name.
+    """
+    rows, batch = len(inputs.train), settings.batch_size_rows
+    if batch > rows:
         raise InvalidInputError(
-            "a batch is larger than the training data",
+            "a step takes more rows than there are",
             where="training.batch_size_rows",
-            got=f"{settings.batch_size_rows} rows a batch, {len(inputs.train)} rows in all",
+            got=f"{batch} rows a step, {rows} rows in all",
         )
-    checkpoints = folder / _CHECKPOINTS
-    resume = latest_whole(checkpoints, reporter=reporter)
-    model = build_adapted_model(settings, inputs.prepared, spread=inputs.spread)
-    opened = trackers()
-    per_epoch, steps = _steps(settings, rows=len(inputs.train))
-    with reporter.track("training", total=steps, unit="steps") as advance:
-        tokens = sum(example.length for example in inputs.train)
-        callback = ProgressCallback(
-            folder,
-            advance=advance,
-            tokens_per_step=tokens * settings.epochs / steps,
-            held_out_every_steps=per_epoch if inputs.held_out else None,
-            trackers=opened,
+    if batch < ranks.size * settings.gradient_accumulation_steps:
+        raise InvalidInputError(
+            "a step has too few rows to give every process one for each of its forward passes",
+            where="training.batch_size_rows",
+            got=f"{batch} rows a step, {ranks.size} processes, "
+            f"{settings.gradient_accumulation_steps} passes",
+            remedy="raise it, or start fewer processes",
         )
-        trainer = build_trainer(
-            settings, inputs, model, checkpoints=checkpoints, callbacks=[callback]
+    needs_held_out = settings.keep == "best" or settings.early_stopping_patience is not None
+    if needs_held_out and not inputs.held_out:
+        raise InvalidInputError(
+            "keep: best and early stopping go by the held-out loss, and there are no held-out rows",
+            where="training",
+            got="a dataset without a validation split",
+            remedy="give the dataset a validation split, or set keep to last and "
+            "early_stopping_patience to null",
         )
-        if resume is not None:
-            reporter.say(f"  going on from step {step_of(resume)} of {steps}")
-        try:
-            trainer.train(resume_from_checkpoint=str(resume) if resume else None)
-        finally:
-            for tracker in opened:
-                tracker.finish()
-    save_run(settings, inputs, trainer, folder=folder)
-    measure_run(trainer, callback, resume=resume, folder=folder)
-    shutil.rmtree(checkpoints)
+
+
+def _facts_of(settings: TrainingSettings, inputs: TrainingInputs) -> dict[str, str]:
+    """Return what a checkpoint must agree with to be gone on from."""
+    record = inputs.prepared.record
+    shaping = settings.model_dump(mode="json", exclude=set(CADENCE_SETTINGS))
+    return {
+        **{f"training.{name}": str(value) for name, value in shaping.items()},
+        "base model's weights": record.weights_digest,
+        "tokenizer": record.tokenizer_digest,
+        "template": record.template_digest,
+        "dataset snapshot": inputs.snapshot_digest,
+        "rows": str(len(inputs.train)),
+        "code version": str(CODE_VERSION),
+    }
 
 
 def read_training_record(folder: Path) -> TrainingRecord:
@@ -129,99 +183,3 @@ def read_training_record(folder: Path) -> TrainingRecord:
 def read_training_measurements(folder: Path) -> TrainingMeasurements:
     """Return a training run's time and memory."""
     return TrainingMeasurements.model_validate_json(read_text(folder / MEASUREMENTS_NAME))
-
-
-def _steps(settings: TrainingSettings, *, rows: int) -> tuple[int, int]:
-    """Return the optimiser steps of an epoch and of the run, as transformers counts them."""
-    batches = -(-rows // settings.batch_size_rows)
-    per_epoch = max(-(-batches // settings.gradient_accumulation_steps), 1)
-    return per_epoch, max(-(-int(per_epoch * settings.epochs * 1_000_000) // 1_000_000), 1)
-
-
-def build_trainer(
-    settings: TrainingSettings,
-    inputs: TrainingInputs,
-    model: "PeftModel",
-    *,
-    checkpoints: Path,
-    callbacks: "Sequence[TrainerCallback]",
-) -> "CompletionTrainer":
-    """Return TRL's trainer, every argument passed by name.
-
-    Args:
-        settings: The training settings.
-        inputs: The examples.
-        model: The base with its adapter.
-        checkpoints: Where checkpoints go.
-        callbacks: Told of steps, logs and saves.
-    """
-    from datasets import Dataset
-    from transformers.trainer_callback import PrinterCallback
-    from transformers.trainer_callback import ProgressCallback as TransformersProgress
-    from trl import SFTConfig
-
-    from civicbench.training.ordering import LengthGroupedOrder
-    from civicbench.training.trainer import CompletionTrainer
-
-    def dataset(examples: Sequence[Example]) -> Dataset:
-        return Dataset.from_list([features_of(example) for example in examples])
-
-    on_cpu = choose_device() == "cpu"
-    configuration = SFTConfig(
-        output_dir=str(checkpoints),
-        num_train_epochs=settings.epochs,
-        per_device_train_batch_size=settings.batch_size_rows,
-        per_device_eval_batch_size=settings.batch_size_rows,
-        gradient_accumulation_steps=settings.gradient_accumulation_steps,
-        learning_rate=settings.learning_rate,
-        lr_scheduler_type=settings.schedule,
-        warmup_steps=settings.warmup_share,
-        weight_decay=settings.weight_decay,
-        max_grad_norm=settings.maximum_gradient_norm,
-        optim="adamw_torch",
-        bf16=settings.precision == "bfloat16",
-        fp16=False,
-        gradient_checkpointing=settings.gradient_checkpointing,
-        max_length=None,
-        packing=False,
-        completion_only_loss=False,
-        shuffle_dataset=False,
-        dataset_kwargs={"skip_prepare_dataset": True},
-        seed=settings.seed,
-        data_seed=settings.seed,
-        use_cpu=on_cpu,
-        dataloader_pin_memory=not on_cpu,
-        logging_strategy="steps",
-        logging_steps=1,
-        logging_nan_inf_filter=False,
-        eval_strategy="no",  # ProgressCallback asks for it
-        save_strategy="steps",
-        save_steps=settings.checkpoint_every_steps,
-        save_total_limit=settings.checkpoints_kept,
-        report_to="none",
-        disable_tqdm=True,
-        push_to_hub=False,
-    )
-    trainer = CompletionTrainer(
-        order=LengthGroupedOrder(
-            [example.length for example in inputs.train],
-            batch_size_rows=settings.batch_size_rows,
-            seed=settings.seed,
-        ),
-        held_out_row_tokens=_mean_trained_tokens(inputs.held_out),
-        model=model,
-        args=configuration,
-        data_collator=build_collator(inputs.renderer),
-        train_dataset=dataset(inputs.train),
-        eval_dataset=dataset(inputs.held_out) if inputs.held_out else None,
-        processing_class=inputs.renderer.tokenizer,
-        callbacks=list(callbacks),
-    )
-    trainer.remove_callback(PrinterCallback)
-    trainer.remove_callback(TransformersProgress)
-    return trainer
-
-
-def _mean_trained_tokens(examples: Sequence[Example]) -> float:
-    trained = sum(len(example.rendered.completion_ids) for example in examples)
-    return trained / max(len(examples), 1)

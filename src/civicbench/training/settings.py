@@ -19,7 +19,7 @@ class TrainingSettings(Settings):
     objective: Literal["sft", "dpo"] = "sft"
     """sft: learn the answers; dpo: prefer the chosen answer to the rejected one (2305.18290)."""
     quantisation: Quantisation | None = None
-    """Hold the frozen base in nf4 (QLoRA, arXiv 2305.14314) or int8 (2208.07339); null for neither."""
+    """Hold the frozen base in nf4 (QLoRA, arXiv 2305.14314) or int8 (2208.07339); null for not."""
     rank: Positive | None
     """Rank of the adapter's matrices; null for full."""
     alpha: Annotated[float, Field(gt=0)] | None
@@ -63,7 +63,7 @@ class TrainingSettings(Settings):
     gradient_checkpointing: bool
     """Compute activations again in the backward pass, to save memory for time."""
     kernels: Literal["auto", "plain"] = "auto"
-    """auto: FlashAttention, Liger and fused AdamW where a GPU and they are here; plain: PyTorch's."""
+    """auto: FlashAttention, Liger and fused AdamW on a GPU where they are; plain: PyTorch's own."""
     held_out_every_steps: Positive | None = None
     """Steps between two held-out losses; null for one at each epoch's end."""
     early_stopping_patience: Positive | None = None
@@ -106,11 +106,7 @@ class TrainingSettings(Settings):
 
     def _full_problems(self) -> list[str]:
         named = [name for name in _ADAPTER_SETTINGS if getattr(self, name) is not None]
-        changed = [
-            name
-            for name in ("rank_stabilised", "weight_decomposed")
-            if getattr(self, name)
-        ]
+        changed = [name for name in ("rank_stabilised", "weight_decomposed") if getattr(self, name)]
         if self.dropout:
             changed.append("dropout")
         if self.initialisation != "zero":

@@ -9,11 +9,11 @@ from tests.evaluation.scorer.adapters import make_adapter
 from tests.models.factory import prepare_tiny
 
 from civicbench.core.errors import InvalidInputError, WorkFailedError
+from civicbench.core.ranks import Ranks
 from civicbench.evaluation.scorer import host as host_module
 from civicbench.evaluation.scorer.engines import LocalEngine
 from civicbench.evaluation.scorer.host import HostSettings, ModelHost
 from civicbench.evaluation.scorer.language_model import EngineLM
-from civicbench.evaluation.scorer.ranks import Ranks
 from civicbench.evaluation.scorer.reading import Reader
 from civicbench.models.loading import load_adapter, load_base
 from civicbench.models.prepare import PreparedModel

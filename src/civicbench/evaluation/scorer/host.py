@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from civicbench.core.errors import InvalidInputError
+from civicbench.core.ranks import Ranks
 from civicbench.evaluation.adapter_proof import probe_logits, prove_adapter
-from civicbench.evaluation.scorer.ranks import Ranks
 from civicbench.evaluation.scorer.reading import Reader
 from civicbench.models.loading import Precision, Quantisation, load_adapter, load_base
 from civicbench.models.prepare import PreparedModel

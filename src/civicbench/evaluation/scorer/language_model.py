@@ -15,9 +15,9 @@ from lm_eval.api.model import TemplateLM
 
 from civicbench.core.errors import InvalidInputError, WorkFailedError
 from civicbench.core.progress import Reporter
+from civicbench.core.ranks import Ranks
 from civicbench.evaluation.scorer.asked import Asked, Finish, Sampling
 from civicbench.evaluation.scorer.engines import Engine
-from civicbench.evaluation.scorer.ranks import Ranks
 from civicbench.evaluation.scorer.responses import ResponseStore
 from civicbench.evaluation.scorer.tokentree import Request
 from civicbench.evaluation.scorer.work import Answer, Batching, Value

@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any
 
 from civicbench.core.errors import WorkFailedError
+from civicbench.core.ranks import Ranks
 from civicbench.core.workspace import Workspace
 from civicbench.evaluation.scorer.asked import Asked, Sampling
 from civicbench.evaluation.scorer.host import HostSettings, ModelHost
-from civicbench.evaluation.scorer.ranks import Ranks
 from civicbench.evaluation.scorer.reading import Reader
 from civicbench.evaluation.scorer.tokentree import Request
 from civicbench.evaluation.scorer.work import AnswerWork, Batching, ChoiceWork

@@ -1,4 +1,4 @@
-"""Processes that share the work: each computes some batches, the first one collects.
+"""Processes that share the work: each computes a part, the first one leads.
 
 Started by `torchrun`, which says in the environment how many there are. Messages are JSON as
 bytes in tensors, never pickles.
@@ -26,7 +26,7 @@ def rank_of_this_process() -> int:
 
 
 class Ranks:
-    """The processes of one evaluation.
+    """The processes of one run.
 
     Args:
         rank: This process's number; 0 leads.
@@ -82,6 +82,18 @@ class Ranks:
             for piece, result in zip(pieces, results, strict=False):
                 take(piece, result)
 
+    def add(self, values: torch.Tensor) -> None:
+        """Replace a tensor by its sum over all processes, in place.
+
+        Args:
+            values: Of the same shape in every process.
+
+        Raises:
+            WorkFailedError: Another process has gone.
+        """
+        if self.size > 1:
+            self._call(distributed.all_reduce, values)
+
     def _broadcast(self, data: bytes | None) -> bytes:
         size = torch.tensor([len(data) if data is not None else 0])
         self._call(distributed.broadcast, size, 0)
@@ -110,7 +122,7 @@ class Ranks:
             collective(*arguments)
         except RuntimeError as error:
             raise WorkFailedError(
-                "another process of this evaluation has gone",
+                "another process of this run has gone",
                 got=str(error).splitlines()[0],
-                remedy="look at its own last lines; what was answered so far is kept",
+                remedy="look at its own last lines; what was done so far is kept",
             ) from error

@@ -1,0 +1,105 @@
+"""Packed rows: every row's numbers and gradients are those that it has alone."""
+
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.training.factory import make_examples
+
+from civicbench.models.loading import load_base
+from civicbench.models.prepare import PreparedModel
+from civicbench.models.rendering import ChatRenderer, RenderedExample
+from civicbench.training.examples import Example
+from civicbench.training.objectives import answer_logits
+from civicbench.training.packing import PACKED_ATTENTION, pack_rows
+
+IDS = st.lists(st.integers(0, 50), min_size=1, max_size=12).map(tuple)
+
+
+def example(prompt: tuple[int, ...], completion: tuple[int, ...]) -> Example:
+    return Example("row", RenderedExample(prompt, completion))
+
+
+@given(
+    beginning=st.lists(st.integers(0, 50), max_size=8).map(tuple),
+    rows=st.lists(st.tuples(IDS, IDS), min_size=1, max_size=5),
+    share=st.booleans(),
+)
+def test_a_packed_sequence_holds_each_row_and_what_it_trains_on(
+    beginning: tuple[int, ...], rows: list[tuple[tuple[int, ...], tuple[int, ...]]], share: bool
+) -> None:
+    examples = [example(beginning + prompt, completion) for prompt, completion in rows]
+    packed = pack_rows(examples, share_beginning=share)
+    ids = packed.input_ids[0].tolist()
+    positions = packed.position_ids[0].tolist()
+    shared = packed.segments.shared
+    if share and len(rows) > 1:
+        assert shared >= len(beginning) - (0 if all(p for p, _ in rows) else 1)
+    for start, end, row in zip(packed.segments.starts, packed.segments.ends, examples, strict=True):
+        assert ids[:shared] + ids[start:end] == row.input_ids
+        assert positions[:shared] + positions[start:end] == list(range(row.length))
+    targets = [token for row in examples for token in row.rendered.completion_ids]
+    assert packed.targets.tolist() == targets
+    # Wherever the successor stands in the row itself, it is the target.
+    for place, target in zip(packed.predicting.tolist(), targets, strict=True):
+        assert ids[place + 1] == target
+    assert packed.row_tokens == sum(row.length for row in examples)
+
+
+@pytest.fixture(scope="module")
+def model(tiny: PreparedModel) -> Any:
+    return load_base(tiny, precision="float32")
+
+
+def gradients_alone(model: Any, examples: list[Example]) -> tuple[list[torch.Tensor], Any]:
+    model.set_attn_implementation("sdpa")
+    model.zero_grad()
+    logits = []
+    for row in examples:
+        found = model(input_ids=torch.tensor([row.input_ids])).logits[0].float()
+        places = slice(len(row.rendered.prompt_ids) - 1, row.length - 1)
+        logits.append(found[places])
+        loss = torch.nn.functional.cross_entropy(
+            found[places], torch.tensor(row.rendered.completion_ids), reduction="sum"
+        )
+        loss.backward()
+    return logits, {n: w.grad.clone() for n, w in model.named_parameters() if w.grad is not None}
+
+
+@pytest.mark.parametrize("share", [False, True])
+@pytest.mark.parametrize("same_prompt", [False, True])
+def test_logits_and_gradients_are_those_of_each_row_alone(
+    share: bool, same_prompt: bool, model: Any, renderer: ChatRenderer
+) -> None:
+    examples = make_examples(renderer, rows=5)
+    if same_prompt:
+        prompt = examples[0].rendered.prompt_ids
+        examples = [example(prompt, row.rendered.completion_ids) for row in examples]
+    alone, expected = gradients_alone(model, examples)
+    model.set_attn_implementation(PACKED_ATTENTION)
+    model.zero_grad()
+    packed = pack_rows(examples, share_beginning=share)
+    assert (packed.segments.shared > 3) == share
+    logits = answer_logits(model, packed)
+    assert torch.allclose(logits, torch.cat(alone), atol=1e-5)
+    torch.nn.functional.cross_entropy(logits, packed.targets, reduction="sum").backward()
+    for name, weight in model.named_parameters():
+        assert torch.allclose(weight.grad, expected[name], rtol=1e-4, atol=1e-5), name
+
+
+@settings(max_examples=20, deadline=None)
+@given(data=st.data())
+def test_a_row_does_not_see_the_rows_beside_it(data: st.DataObject, model: Any) -> None:
+    model.set_attn_implementation(PACKED_ATTENTION)
+    row = example(data.draw(IDS), data.draw(IDS))
+    one = example(row.rendered.prompt_ids, data.draw(IDS))
+    other = example(row.rendered.prompt_ids, data.draw(IDS))
+
+    def first(beside: Example) -> torch.Tensor:
+        packed = pack_rows([row, beside], share_beginning=True)
+        return answer_logits(model, packed)[: len(row.rendered.completion_ids)]
+
+    with torch.inference_mode():
+        assert torch.allclose(first(one), first(other), atol=1e-5)
