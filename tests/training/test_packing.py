@@ -6,7 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.training.factory import make_examples
+from tests.training.factory import make_examples, make_settings
 
 from civicbench.models.loading import load_base
 from civicbench.models.prepare import PreparedModel
@@ -103,3 +103,44 @@ def test_a_row_does_not_see_the_rows_beside_it(data: st.DataObject, model: Any) 
 
     with torch.inference_mode():
         assert torch.allclose(first(one), first(other), atol=1e-5)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_layer_and_adapter_in_one_product_are_pefts_two(
+    precision: Any, inputs: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Loss and every gradient, in float32 to rounding and in bfloat16 to its own precision."""
+    from tests.training.test_loop import build
+
+    from civicbench.training import loop as loop_module
+
+    settings = make_settings(precision=precision, batch_size_rows=7)
+    joined = build(settings, inputs)
+    taken = joined.take_step(0, stop_asked=False)
+    with monkeypatch.context() as patch:
+        patch.setattr(loop_module, "join_adapter_products", lambda _: 0)
+        apart = build(settings, inputs)
+    assert "forward" in vars(next(m for m in joined.model.modules() if "lora_A" in m._modules))
+    expected = apart.take_step(0, stop_asked=False)
+    tolerance = 1e-5 if precision == "float32" else 2e-2
+    assert taken.loss == pytest.approx(expected.loss, rel=tolerance)
+    for name, weight in joined.weights.items():
+        theirs = apart.weights[name].grad
+        assert weight.grad is not None
+        assert theirs is not None
+        scale = float(theirs.abs().max())
+        assert float((weight.grad - theirs).abs().max()) <= tolerance * scale + 1e-9, name
+
+
+def test_long_rows_are_read_in_blocks_to_the_same_numbers(
+    model: Any, renderer: ChatRenderer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from civicbench.training import packing
+
+    model.set_attn_implementation(PACKED_ATTENTION)
+    examples = make_examples(renderer, rows=4)
+    with torch.inference_mode():
+        whole = answer_logits(model, pack_rows(examples, share_beginning=True))
+        monkeypatch.setattr(packing, "_BLOCK_QUERIES", 7)
+        blocks = answer_logits(model, pack_rows(examples, share_beginning=True))
+    assert torch.allclose(whole, blocks, atol=1e-5)

@@ -17,6 +17,7 @@ from civicbench.core.errors import WorkFailedError
 from civicbench.core.ranks import Ranks
 from civicbench.models.loading import torch_precision
 from civicbench.training.adapting import trainable_groups
+from civicbench.training.low_rank import join_adapter_products
 from civicbench.training.objectives import Objective
 from civicbench.training.optimising import build_optimiser, learning_rate, set_learning_rate
 from civicbench.training.ordering import StepOrder, share_out, split_passes
@@ -55,6 +56,7 @@ class TrainingLoop:
         model: What is trained.
         objective: The loss over the training rows.
         ranks: The processes that share each step.
+        spread: Whether the model's layers are spread over several devices.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class TrainingLoop:
         *,
         objective: Objective,
         ranks: Ranks,
+        spread: bool = False,
     ) -> None:
         self.model = model
         self.objective = objective
@@ -79,6 +82,8 @@ class TrainingLoop:
         self.weights = {name: w for group in groups for name, w in group.weights.items()}
         self.optimiser = build_optimiser(groups, settings=settings)
         self._device: torch.device = model.device
+        if settings.method == "lora" and not spread:
+            join_adapter_products(model)
         base: Any = model.get_base_model() if settings.method == "lora" else model
         base.set_attn_implementation(PACKED_ATTENTION)
         base.config.use_cache = False

@@ -16,6 +16,7 @@ from transformers import AttentionInterface
 from civicbench.training.examples import Example
 
 PACKED_ATTENTION = "civicbench_packed_rows"
+_BLOCK_QUERIES = 512
 
 
 @dataclass
@@ -29,7 +30,9 @@ class Segments:
 
     shared: int
     ends: Sequence[int]
-    _masks: dict[tuple[int, torch.dtype, torch.device], torch.Tensor] = field(default_factory=dict)
+    _masks: dict[tuple[int, int, torch.dtype, torch.device], torch.Tensor] = field(
+        default_factory=dict
+    )
 
     @property
     def starts(self) -> list[int]:
@@ -47,46 +50,53 @@ class Segments:
             value: Like `key`.
             scale: Factor of the scores.
         """
-        groups = query.shape[1] // key.shape[1]
-        if groups > 1:
-            key = key.repeat_interleave(groups, dim=1)
-            value = value.repeat_interleave(groups, dim=1)
-        shared = self.shared
-        read = []
-        if shared:
-            read.append(
-                functional.scaled_dot_product_attention(
-                    query[:, :, :shared],
-                    key[:, :, :shared],
-                    value[:, :, :shared],
-                    is_causal=True,
-                    scale=scale,
-                )
-            )
-        for start, end in zip(self.starts, self.ends, strict=True):
-            own_key, own_value = key[:, :, start:end], value[:, :, start:end]
-            if shared:
-                own_key = torch.cat((key[:, :, :shared], own_key), dim=2)
-                own_value = torch.cat((value[:, :, :shared], own_value), dim=2)
-            read.append(
-                functional.scaled_dot_product_attention(
-                    query[:, :, start:end],
-                    own_key,
-                    own_value,
-                    attn_mask=self._mask(end - start, query) if shared else None,
-                    is_causal=not shared,
-                    scale=scale,
-                )
-            )
+        sizes = [end - start for start, end in zip(self.starts, self.ends, strict=True)]
+        # One split, not a slice for every row: its gradient is one joining instead of many sums.
+        queries, keys, values = (
+            torch.split(whole, [self.shared, *sizes], dim=2) for whole in (query, key, value)
+        )
+        read = [self._attend(queries[0], keys[0], values[0], scale=scale)] if self.shared else []
+        for place, own_query in enumerate(queries[1:], start=1):
+            own_keys, own_values = keys[place], values[place]
+            if self.shared:
+                own_keys = torch.cat((keys[0], own_keys), dim=2)
+                own_values = torch.cat((values[0], own_values), dim=2)
+            read.append(self._attend(own_query, own_keys, own_values, scale=scale))
         return torch.cat(read, dim=2).transpose(1, 2)
 
-    def _mask(self, tokens: int, like: torch.Tensor) -> torch.Tensor:
-        """Return what is added to the scores of a row's tokens: all of the beginning is seen."""
-        name = (tokens, like.dtype, like.device)
+    def _attend(
+        self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *, scale: float
+    ) -> torch.Tensor:
+        """Return what one row's tokens read; its last key belongs to its last query.
+
+        Heads that share a key are folded into the queries (arXiv 2305.13245), so that keys are not
+        copied; long rows go in blocks, so that the mask stays small.
+        """
+        heads, tokens, width = query.shape[1:]
+        key_heads = key.shape[1]
+        before = key.shape[2] - tokens
+        read = []
+        for start in range(0, tokens, _BLOCK_QUERIES):
+            end = min(start + _BLOCK_QUERIES, tokens)
+            whole = start == 0 and end == tokens
+            block = query if whole else query[:, :, start:end]
+            answer = functional.scaled_dot_product_attention(
+                block.reshape(1, key_heads, -1, width),
+                key if whole else key[:, :, : before + end],
+                value if whole else value[:, :, : before + end],
+                attn_mask=self._mask(end - start, before + start, heads // key_heads, query),
+                scale=scale,
+            )
+            read.append(answer.view(1, heads, end - start, width))
+        return read[0] if len(read) == 1 else torch.cat(read, dim=2)
+
+    def _mask(self, tokens: int, before: int, groups: int, like: torch.Tensor) -> torch.Tensor:
+        """Return what is added to the scores of queries that see `before` keys and themselves."""
+        name = (tokens, before, like.dtype, like.device)
         if name not in self._masks:
-            seen = torch.ones((tokens, self.shared + tokens), dtype=torch.bool).tril(self.shared)
+            seen = torch.ones((tokens, before + tokens), dtype=torch.bool).tril(before)
             mask = torch.zeros(seen.shape, dtype=like.dtype).masked_fill_(~seen, -torch.inf)
-            self._masks[name] = mask.to(like.device)
+            self._masks[name] = mask.repeat(groups, 1).to(like.device)
         return self._masks[name]
 
 

@@ -93,6 +93,7 @@ def train(
         model,
         objective=build_objective(settings, inputs.train),
         ranks=ranks,
+        spread=inputs.spread,
     )
     held_out = None
     if inputs.held_out:
