@@ -24,7 +24,8 @@ from civicbench.core.errors import CivicbenchError, ExitCode
 
 _EPILOGUE = (
     "Exit codes: 0 done, 1 internal error, 2 usage or invalid recipe, 3 a gate failed, 4 waiting "
-    "for a decision, 5 a needed part is absent, 6 an integrity check failed, 130 interrupted."
+    "for a decision, 5 a needed part is absent, 6 an integrity check failed, 75 stopped by a "
+    "signal (try again), 130 interrupted."
 )
 
 

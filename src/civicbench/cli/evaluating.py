@@ -7,6 +7,7 @@ import click
 
 from civicbench.cli.comparisons import print_comparisons
 from civicbench.cli.output import print_json, print_table
+from civicbench.cli.stopping import stops_when_asked
 from civicbench.cli.working import overrides_argument, recipe_argument
 from civicbench.core.errors import InvalidInputError
 
@@ -57,7 +58,7 @@ def evaluate(
     from civicbench.recipes.loading import load_recipe
 
     workspace = Workspace.locate()
-    with shared_ranks(workspace=workspace) as ranks:
+    with stops_when_asked(), shared_ranks(workspace=workspace) as ranks:
         if ranks is not None and ranks.rank > 0:
             return
         loaded = load_recipe(recipe, overrides=overrides)

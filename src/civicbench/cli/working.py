@@ -6,6 +6,7 @@ import click
 
 from civicbench.cli.comparisons import print_comparisons
 from civicbench.cli.output import print_json, print_table
+from civicbench.cli.stopping import stops_when_asked
 
 if TYPE_CHECKING:
     from civicbench.pipeline.planning import Plan
@@ -39,17 +40,24 @@ def plan(recipe: str, overrides: tuple[str, ...], as_json: bool) -> None:
 def run(recipe: str, overrides: tuple[str, ...], as_json: bool) -> None:
     """Run RECIPE the whole way: data, training, evaluation, registry, card.
 
-    Stages that stand done are not run again. Exits with 3 where the gate is not met.
+    Stages that stand done are not run again. Exits with 3 where the gate is not met, and with 75
+    where SIGTERM or SIGUSR1 stopped it: the same command goes on. Started by torchrun, its
+    processes share training and scoring.
     """
     from civicbench.core.digests import short
     from civicbench.core.errors import GateFailedError
     from civicbench.core.progress import Reporter
     from civicbench.core.workspace import Workspace
     from civicbench.pipeline.running import run_recipe
+    from civicbench.pipeline.sharing import shared_ranks
     from civicbench.recipes.loading import load_recipe
 
-    loaded = load_recipe(recipe, overrides=overrides)
-    outcome = run_recipe(loaded, workspace=Workspace.locate(), reporter=Reporter())
+    workspace = Workspace.locate()
+    with stops_when_asked(), shared_ranks(workspace=workspace) as ranks:
+        if ranks is not None and ranks.rank > 0:
+            return
+        loaded = load_recipe(recipe, overrides=overrides)
+        outcome = run_recipe(loaded, workspace=workspace, reporter=Reporter(), ranks=ranks)
     if as_json:
         print_json(
             {
@@ -83,15 +91,34 @@ def run(recipe: str, overrides: tuple[str, ...], as_json: bool) -> None:
 @click.command()
 @recipe_argument
 @overrides_argument
-def train(recipe: str, overrides: tuple[str, ...]) -> None:
-    """Run RECIPE up to its trained adapter."""
+@click.option(
+    "--resume", "must_resume", is_flag=True,
+    help="Go on from a checkpoint of this very run, or refuse and say what differs.",
+)  # fmt: skip
+def train(recipe: str, overrides: tuple[str, ...], must_resume: bool) -> None:
+    """Run RECIPE up to its trained adapter.
+
+    Goes on from the last whole checkpoint by itself. Exits with 75 where SIGTERM or SIGUSR1
+    stopped it, with a checkpoint of the last step. Started by torchrun, its processes share
+    each step.
+    """
     from civicbench.core.progress import Reporter
     from civicbench.core.workspace import Workspace
     from civicbench.pipeline.running import run_training
+    from civicbench.pipeline.sharing import shared_ranks
     from civicbench.recipes.loading import load_recipe
 
-    loaded = load_recipe(recipe, overrides=overrides)
-    _, output = run_training(loaded, workspace=Workspace.locate(), reporter=Reporter())
+    workspace = Workspace.locate()
+    with stops_when_asked(), shared_ranks(workspace=workspace) as ranks:
+        if ranks is not None and ranks.rank > 0:
+            return
+        _, output = run_training(
+            load_recipe(recipe, overrides=overrides),
+            workspace=workspace,
+            reporter=Reporter(),
+            ranks=ranks,
+            must_resume=must_resume,
+        )
     click.echo(f"Adapter: {output.folder / 'adapter'}")
 
 

@@ -81,6 +81,16 @@ class Reporter:
         yield advance
 
 
+class SilentReporter(Reporter):
+    """Says nothing: for processes beside the one that speaks."""
+
+    def __init__(self) -> None:
+        super().__init__(live=False)
+
+    def say(self, text: str) -> None:
+        """Print nothing."""
+
+
 class _Pace:
     """How much is done, and how fast: what is found done at once does not count as speed."""
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from civicbench.core.environment import processor_name
 from civicbench.core.progress import Reporter
-from civicbench.core.stages import StageOutput, run_stage
+from civicbench.core.stages import StageOutput, find_finished, run_stage
 from civicbench.core.workspace import Workspace
 from civicbench.evaluation.records import ITEMS_NAME, PROMPTS_NAME
 from civicbench.evaluation.results import Comparison
@@ -29,6 +29,7 @@ from civicbench.registry.registry import Registry
 from civicbench.registry.versions import VersionSummary
 from civicbench.training.inputs import TrainingInputs
 from civicbench.training.record import TrainingRecord
+from civicbench.training.resuming import look_for_checkpoint
 from civicbench.training.running import (
     read_training_measurements,
     read_training_record,
@@ -66,39 +67,73 @@ class Outcome:
 
 
 def run_training(
-    recipe: Recipe, *, workspace: Workspace, reporter: Reporter
+    recipe: Recipe,
+    *,
+    workspace: Workspace,
+    reporter: Reporter,
+    ranks: "Ranks | None" = None,
+    must_resume: bool = False,
 ) -> tuple[RunInputs, StageOutput]:
     """Run a recipe up to its trained adapter.
 
+    Args:
+        recipe: The recipe.
+        workspace: Where work is kept.
+        reporter: Told what is going on.
+        ranks: The processes that share each step.
+        must_resume: Refuse to start from nothing.
+
     Returns:
         The checked inputs, and the training stage's output.
+
+    Raises:
+        InvalidInputError: There is nothing to go on from, and that was asked for.
     """
     inputs = prepare_inputs(recipe, workspace=workspace, reporter=reporter)
-    snapshot_digest = inputs.snapshot_record.digest
+    training = training_inputs(inputs)
     stage = training_stage(
-        recipe.training, inputs.prepared, snapshot_digest=snapshot_digest, workspace=workspace
+        recipe.training,
+        inputs.prepared,
+        snapshot_digest=training.snapshot_digest,
+        workspace=workspace,
     )
-    training = TrainingInputs(
-        prepared=inputs.prepared,
-        renderer=inputs.renderer,
-        train=inputs.train,
-        held_out=inputs.held_out,
-        snapshot_digest=snapshot_digest,
-        spread=spread_over_devices(inputs),
-    )
-    output = run_stage(
-        stage,
-        lambda folder: train(
+    if find_finished(stage) is None:
+        look_for_checkpoint(
+            stage, recipe.training, training, must_resume=must_resume, reporter=reporter
+        )
+
+    def work(folder: Path) -> None:
+        if ranks is not None:
+            ranks.tell(
+                {
+                    "do": "train",
+                    "recipe": str(recipe.path),
+                    "overrides": list(recipe.overrides),
+                    "folder": str(folder),
+                }
+            )
+        train(
             recipe.training,
             training,
             folder=folder,
             reporter=reporter,
             trackers=partial(_open_trackers, recipe, workspace=workspace),
-        ),
-        workspace=workspace,
-        reporter=reporter,
+            ranks=ranks,
+        )
+
+    return inputs, run_stage(stage, work, workspace=workspace, reporter=reporter)
+
+
+def training_inputs(inputs: RunInputs) -> TrainingInputs:
+    """Return what training reads of a recipe's inputs."""
+    return TrainingInputs(
+        prepared=inputs.prepared,
+        renderer=inputs.renderer,
+        train=inputs.train,
+        held_out=inputs.held_out,
+        snapshot_digest=inputs.snapshot_record.digest,
+        spread=spread_over_devices(inputs),
     )
-    return inputs, output
 
 
 def run_evaluation(
@@ -116,12 +151,12 @@ def run_evaluation(
         workspace: Where work is kept.
         reporter: Told what is going on.
         also: Adapters on the same base that are scored beside the recipe's own.
-        ranks: The processes that share the scoring.
+        ranks: The processes that share training and scoring.
 
     Returns:
         The checked inputs, the training stage's output, and all scores.
     """
-    inputs, trained = run_training(recipe, workspace=workspace, reporter=reporter)
+    inputs, trained = run_training(recipe, workspace=workspace, reporter=reporter, ranks=ranks)
     own = Contender(
         recipe.registered_name,
         read_training_record(trained.folder).adapter_digest,
@@ -131,20 +166,25 @@ def run_evaluation(
     return inputs, trained, scores
 
 
-def run_recipe(recipe: Recipe, *, workspace: Workspace, reporter: Reporter) -> Outcome:
+def run_recipe(
+    recipe: Recipe, *, workspace: Workspace, reporter: Reporter, ranks: "Ranks | None" = None
+) -> Outcome:
     """Run a recipe the whole way; stages that stand done are not run again.
 
     Args:
         recipe: The recipe.
         workspace: Where work is kept.
         reporter: Told what is going on.
+        ranks: The processes that share training and scoring.
 
     Raises:
         CivicbenchError: A part is absent, an input has mistakes, or training had to stop.
     """
     from civicbench.cards.card import write_card
 
-    inputs, trained, scores = run_evaluation(recipe, workspace=workspace, reporter=reporter)
+    inputs, trained, scores = run_evaluation(
+        recipe, workspace=workspace, reporter=reporter, ranks=ranks
+    )
     record = read_training_record(trained.folder)
     comparisons = scores.tuned.comparisons
     noise = known_noise(inputs, scores, workspace=workspace)

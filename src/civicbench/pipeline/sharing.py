@@ -1,10 +1,13 @@
-"""Several processes for one evaluation, as `torchrun` starts them."""
+"""Several processes for one run, as `torchrun` starts them."""
 
 import contextlib
 import os
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from civicbench.core.progress import SilentReporter
 from civicbench.core.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -28,9 +31,30 @@ def shared_ranks(*, workspace: Workspace) -> "Iterator[Ranks | None]":
 
     ranks = Ranks.join()
     if ranks.rank > 0:
-        serve(ranks, workspace=workspace)
+        train = partial(_join_training, ranks=ranks, workspace=workspace)
+        serve(ranks, workspace=workspace, others={"train": train})
         yield ranks
         return
     yield ranks
     # Not after an error: torchrun ends the others when this process ends with one.
     ranks.tell({"do": "stop"})
+
+
+def _join_training(message: Any, *, ranks: "Ranks", workspace: Workspace) -> None:
+    """Train beside the first process, which has made all inputs ready."""
+    from civicbench.pipeline.inputs import prepare_inputs
+    from civicbench.pipeline.running import training_inputs
+    from civicbench.recipes.loading import load_recipe
+    from civicbench.training.running import train
+
+    recipe = load_recipe(message["recipe"], overrides=message["overrides"])
+    reporter = SilentReporter()
+    inputs = prepare_inputs(recipe, workspace=workspace, reporter=reporter)
+    train(
+        recipe.training,
+        training_inputs(inputs),
+        folder=Path(message["folder"]),
+        reporter=reporter,
+        trackers=tuple,
+        ranks=ranks,
+    )

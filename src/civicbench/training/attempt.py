@@ -5,6 +5,8 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import torch
+
 from civicbench.core.errors import InvalidInputError, StoppedError, WorkFailedError
 from civicbench.core.files import write_text_whole
 from civicbench.core.progress import Reporter
@@ -76,6 +78,7 @@ class Attempt:
             InvalidInputError: It is of a run with other settings, base or data.
         """
         found = self._checkpoints.newest_whole(reporter=self._reporter)
+        self._agree_on(0 if found is None else read_state(found).steps)
         if found is None:
             return 0
         state = read_state(found)
@@ -91,6 +94,18 @@ class Attempt:
         self._state = state
         self._reporter.say(f"  going on from step {state.steps} of {self._loop.order.steps}")
         return state.steps
+
+    def _agree_on(self, steps: int) -> None:
+        ranks = self._loop.ranks
+        total = torch.tensor([steps], dtype=torch.int64)
+        ranks.add(total)
+        if int(total) != steps * ranks.size:
+            raise WorkFailedError(
+                "the processes of this run see different checkpoints",
+                where=str(self._checkpoints.folder),
+                got=f"step {steps} here",
+                remedy="give all processes the same CIVICBENCH_HOME on storage that they share",
+            )
 
     def work(self, trackers: Sequence[Tracker]) -> RunState:
         """Take all steps that are left, and put the weights in place that are to be kept.
@@ -126,6 +141,8 @@ class Attempt:
                 if self._leads and (due or asked):
                     self._save()
                 if asked:
+                    # The others wait until everything is kept: one that ends ends them all.
+                    self._loop.ranks.add(torch.zeros(1))
                     raise self._stopped(signals)
                 advance(1)
         if self._settings.keep == "best":

@@ -25,7 +25,7 @@ from civicbench.training.settings import TrainingSettings
 from civicbench.training.tracking import Tracker
 
 CODE_VERSION = 2
-_CHECKPOINTS = "checkpoints"
+CHECKPOINTS_FOLDER = "checkpoints"
 
 
 def training_stage(
@@ -102,9 +102,9 @@ def train(
         settings,
         loop,
         held_out=held_out,
-        run=_facts_of(settings, inputs),
+        run=facts_of(settings, inputs),
         folder=folder,
-        checkpoints=folder / _CHECKPOINTS,
+        checkpoints=folder / CHECKPOINTS_FOLDER,
         reporter=reporter,
     )
     resumed_from = attempt.resume()
@@ -126,7 +126,7 @@ def train(
         resumed_from_step=resumed_from or None,
         folder=folder,
     )
-    remove_folder(folder / _CHECKPOINTS)
+    remove_folder(folder / CHECKPOINTS_FOLDER)
 
 
 def _refuse_misfits(settings: TrainingSettings, inputs: TrainingInputs, *, ranks: Ranks) -> None:
@@ -161,7 +161,7 @@ def _refuse_misfits(settings: TrainingSettings, inputs: TrainingInputs, *, ranks
         )
 
 
-def _facts_of(settings: TrainingSettings, inputs: TrainingInputs) -> dict[str, str]:
+def facts_of(settings: TrainingSettings, inputs: TrainingInputs) -> dict[str, str]:
     """Return what a checkpoint must agree with to be gone on from."""
     record = inputs.prepared.record
     shaping = settings.model_dump(mode="json", exclude=set(CADENCE_SETTINGS))

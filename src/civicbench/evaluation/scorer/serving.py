@@ -1,5 +1,6 @@
 """What every process but the first does: hold the model and compute its share of the batches."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,15 @@ from civicbench.models.prepare import PreparedModel, find_prepared
 from civicbench.models.rendering import ChatRenderer, load_renderer
 
 
-def serve(ranks: Ranks, *, workspace: Workspace) -> None:
+def serve(
+    ranks: Ranks, *, workspace: Workspace, others: Mapping[str, Callable[[Any], None]]
+) -> None:
     """Do what the first process says until it says stop.
 
     Args:
         ranks: The processes.
         workspace: Where models stand; the same as the first process's.
+        others: What else it may ask for than scoring, by the name that its message has.
 
     Raises:
         WorkFailedError: The model does not stand there.
@@ -55,6 +59,8 @@ def serve(ranks: Ranks, *, workspace: Workspace) -> None:
                     missing=message["missing"],
                 )
                 ranks.rounds(answers.pieces, answers.compute, _nothing)
+            case other:
+                others[other](message)
 
 
 def _prepared(name: str, *, workspace: Workspace) -> PreparedModel:
