@@ -36,7 +36,7 @@ SHOWN = [
 ]
 # Read as a user would: each page's commands stand on those of the pages before it.
 READING = ("README", "docs/engineers", "docs/evaluators", "docs/workspace", "docs/reviewers")
-CHEAP = ("plan smoke", "recipes", "models list", "models show", "datasets", "doctor")
+CHEAP = ("plan smoke", "recipes", "models list", "models show", "datasets list", "doctor")
 # What needs the quickstart's wheel is run by `make quickstart`.
 NEEDS_A_DOWNLOAD = {("run", "enquiry-triage")}
 

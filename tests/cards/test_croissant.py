@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import mlcroissant
@@ -12,11 +13,15 @@ from civicbench.datasets.building import build_snapshot, load_dataset_settings, 
 from civicbench.datasets.rows import read_split
 
 
-@pytest.fixture
-def published(home: Path) -> Path:
+@pytest.fixture(params=["jsonl", "parquet"])
+def published(home: Path, request: pytest.FixtureRequest) -> Path:
     """A folder with a snapshot's rows and its Croissant description beside them."""
+    smoke = load_dataset_settings("smoke")
+    settings = smoke.settings.model_copy(update={"written_as": request.param})
     output = build_snapshot(
-        load_dataset_settings("smoke"), workspace=Workspace.locate(), reporter=Reporter(live=False)
+        replace(smoke, settings=settings),
+        workspace=Workspace.locate(),
+        reporter=Reporter(live=False),
     )
     text = render_croissant(read_record(output.folder), created="2026-11")
     (output.folder / "croissant.json").write_text(text, encoding="utf-8")

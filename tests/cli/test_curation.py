@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import mlcroissant
 from tests.cli.conftest import Command
 
 
@@ -39,6 +40,30 @@ def test_card_writes_markdown_html_and_croissant(
         str(folder / name) for name in ("card.md", "card.html", "croissant.json")
     ]
     assert "| `tiny-random` | train | 18 of 18 |" in (folder / "card.md").read_text()
+
+
+def test_build_puts_card_and_croissant_beside_the_rows(civicbench: Command, home: Path) -> None:
+    built = civicbench("datasets", "build", "smoke")
+    assert built.code == 0, built.err
+    folder = Path(built.out.strip())
+    assert {"card.md", "card.html", "croissant.json", "train.jsonl"} <= {
+        path.name for path in folder.iterdir()
+    }
+    card = (folder / "card.md").read_text()
+    assert "Declared: en-GB. Measured with the detector lingua on 36 rows" in card
+    assert "civicbench datasets card smoke" in card
+    assert civicbench("datasets", "build", "smoke").out == built.out
+    assert not mlcroissant.Dataset(jsonld=folder / "croissant.json").metadata.ctx.issues.errors
+
+
+def test_card_without_a_folder_is_written_beside_the_rows(
+    civicbench: Command, smoke_home: Path
+) -> None:
+    shown = civicbench("datasets", "card", "smoke", "--tokenizer", "tiny-random", home=smoke_home)
+    assert shown.code == 0, shown.err
+    card = Path(shown.out.split()[0])
+    assert (card.parent / "train.jsonl").is_file()
+    assert "| `tiny-random` | train | 18 of 18 |" in card.read_text()
 
 
 def test_a_tokenizer_that_is_not_ready_is_refused_before_anything_is_written(

@@ -51,11 +51,22 @@ def test_a_model_shows_its_licence_duties(civicbench: Command) -> None:
     assert "Licence duty" in shown
 
 
-def test_a_dataset_shows_its_rows_and_splits(civicbench: Command, home: Path) -> None:
-    shown = civicbench("datasets", "show", "smoke", "--samples", "3", "--json").json
+def test_a_dataset_shows_its_rows_and_splits(civicbench: Command, smoke_home: Path) -> None:
+    shown = civicbench(
+        "datasets", "show", "smoke", "--samples", "3", "--json", home=smoke_home
+    ).json
     assert len(shown["samples"]) == 3
     assert {split["name"] for split in shown["record"]["splits"]} == {"train", "validation", "test"}
-    assert "Name the colour of" in civicbench("datasets", "show", "smoke").out
+    assert "Name the colour of" in civicbench("datasets", "show", "smoke", home=smoke_home).out
+
+
+def test_a_dataset_that_was_not_built_is_not_built_to_be_shown(
+    civicbench: Command, home: Path
+) -> None:
+    shown = civicbench("datasets", "show", "smoke")
+    assert (shown.code, shown.out) == (5, "")
+    assert "dataset smoke: no snapshot stands" in shown.err
+    assert "what to do: civicbench datasets build smoke" in shown.err
     assert not home.exists()
 
 

@@ -43,3 +43,13 @@ def test_nothing_named_is_a_wrong_use(civicbench: Command, tmp_path: Path) -> No
     done = civicbench("mirror", "sync", str(tmp_path / "new"))
     assert done.code == ExitCode.INVALID_USE
     assert "name a --dataset" in done.err
+
+
+@pytest.mark.parametrize("command", ["list", "check"])
+def test_a_folder_that_is_no_mirror_says_how_to_fill_one(
+    civicbench: Command, tmp_path: Path, command: str
+) -> None:
+    shown = civicbench("mirror", command, str(tmp_path / "none"))
+    assert shown.code == 5
+    assert "is no mirror: it has no MANIFEST.tsv" in shown.err
+    assert f"civicbench mirror sync {tmp_path / 'none'} --dataset NAME" in shown.err

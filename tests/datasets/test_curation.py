@@ -84,7 +84,8 @@ def test_bytes_do_not_depend_on_cores_or_hash_seeds(large: Project, tmp_path: Pa
         capture_output=True, text=True,
     )  # fmt: skip
     other = digests(Path(done.stdout.strip()))
-    other.pop("stage.json")
+    for name in ("stage.json", "card.md", "card.html", "croissant.json"):
+        other.pop(name)
     assert first == other
 
 

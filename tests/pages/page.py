@@ -9,7 +9,7 @@ from typing import Any
 from civicbench.registry.evidence import Evidence, Measurements
 
 _VOID = {"meta", "br", "link", "img", "hr", "input", "wbr"}
-_CHOICES = {"better", "verdict", "kind", "of", "judged_by"}
+_CHOICES = {"written_as", "better", "verdict", "kind", "of", "judged_by"}
 _OPEN_MAPPINGS = {"files", "settings", "packages", "flags", "stage_times_s"}
 HOSTILE = (
     " </p></td></table></details></style><script>alert(1)</script><img src=x onerror=alert(2)>"

@@ -8,6 +8,7 @@ from typing import Any
 
 from civicbench.cards.licence_links import licence_address
 from civicbench.datasets.record import SnapshotRecord, SplitFact
+from civicbench.datasets.split_files import SplitFormat
 
 CROISSANT_NAME = "croissant.json"
 _CONFORMS_TO = "http://mlcommons.org/croissant/1.1"
@@ -54,6 +55,10 @@ _CONTEXT: dict[str, Any] = {
     "source": "cr:source",
     "subField": "cr:subField",
     "transform": "cr:transform",
+}
+_ENCODINGS: dict[SplitFormat, str] = {
+    "jsonl": "application/jsonlines",
+    "parquet": "application/x-parquet",
 }
 _FIELDS = {
     "id": "The row's name, unique in the snapshot.",
@@ -107,8 +112,8 @@ def render_croissant(record: SnapshotRecord, *, created: str, url: str | None = 
             f"{step.name}: {step.rows_in} rows in, {step.rows_out} out; {step.note}"
             for step in record.steps
         ],
-        "distribution": [_file(fact) for fact in splits],
-        "recordSet": [_records(fact) for fact in splits],
+        "distribution": [_file(fact, record.written_as) for fact in splits],
+        "recordSet": [_records(fact, record.written_as) for fact in splits],
     }
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
@@ -124,19 +129,20 @@ def _creators(record: SnapshotRecord) -> list[str]:
     return list(dict.fromkeys(source.attribution for source in record.sources))
 
 
-def _file(fact: SplitFact) -> dict[str, Any]:
+def _file(fact: SplitFact, written_as: SplitFormat) -> dict[str, Any]:
+    name = f"{fact.name}.{written_as}"
     return {
         "@type": "cr:FileObject",
-        "@id": f"{fact.name}.jsonl",
-        "name": f"{fact.name}.jsonl",
+        "@id": name,
+        "name": name,
         "description": f"The split {fact.name}: {fact.rows} rows in {fact.groups} groups.",
-        "contentUrl": f"{fact.name}.jsonl",
-        "encodingFormat": "application/jsonlines",
+        "contentUrl": name,
+        "encodingFormat": _ENCODINGS[written_as],
         "sha256": fact.sha256,
     }
 
 
-def _records(fact: SplitFact) -> dict[str, Any]:
+def _records(fact: SplitFact, written_as: SplitFormat) -> dict[str, Any]:
     return {
         "@type": "cr:RecordSet",
         "@id": fact.name,
@@ -144,7 +150,10 @@ def _records(fact: SplitFact) -> dict[str, Any]:
         "description": f"Rows of the split {fact.name}.",
         "key": {"@id": f"{fact.name}/id"},
         "field": [
-            *(_field(fact.name, name, description) for name, description in _FIELDS.items()),
+            *(
+                _field(fact.name, name, description, written_as)
+                for name, description in _FIELDS.items()
+            ),
             {
                 "@type": "cr:Field",
                 "@id": f"{fact.name}/messages",
@@ -152,7 +161,7 @@ def _records(fact: SplitFact) -> dict[str, Any]:
                 "description": "The conversation, turn by turn.",
                 "repeated": True,
                 "subField": [
-                    _field(fact.name, f"messages/{name}", description)
+                    _field(fact.name, f"messages/{name}", description, written_as)
                     for name, description in _TURN_FIELDS.items()
                 ],
             },
@@ -160,10 +169,10 @@ def _records(fact: SplitFact) -> dict[str, Any]:
     }
 
 
-def _field(split: str, path: str, description: str) -> dict[str, Any]:
+def _field(split: str, path: str, description: str, written_as: SplitFormat) -> dict[str, Any]:
     """Return a field of text: a column, or a key of each entry of a column's list."""
     column, _, key = path.partition("/")
-    source = {"fileObject": {"@id": f"{split}.jsonl"}, "extract": {"column": column}}
+    source = {"fileObject": {"@id": f"{split}.{written_as}"}, "extract": {"column": column}}
     return {
         "@type": "cr:Field",
         "@id": f"{split}/{path}",

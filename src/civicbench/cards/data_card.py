@@ -7,12 +7,14 @@ from civicbench.cards.data_origin import describe_sources, describe_steps, tabul
 from civicbench.cards.licence_links import link_licence
 from civicbench.cards.token_lengths import TokenLengths
 from civicbench.core.files import write_text_whole
+from civicbench.datasets.languages import CERTAINTY, MINIMUM_LETTERS, LanguageCounts
 from civicbench.datasets.record import SnapshotRecord
 from civicbench.datasets.rows import Row
 from civicbench.pages.document import (
     Block,
     Bullets,
     Cell,
+    Code,
     Details,
     Document,
     Pairs,
@@ -26,7 +28,7 @@ from civicbench.pages.document import (
 )
 from civicbench.pages.html import render_page
 from civicbench.pages.markdown import render_document
-from civicbench.pages.wording import format_count
+from civicbench.pages.wording import count_of, format_count
 
 MARKDOWN_NAME = "card.md"
 HTML_NAME = "card.html"
@@ -39,6 +41,7 @@ def write_data_card(
     record: SnapshotRecord,
     created: str,
     tokens: tuple[TokenLengths, ...],
+    languages: tuple[LanguageCounts, ...],
     samples: tuple[Row, ...],
 ) -> tuple[Path, Path, Path]:
     """Write a snapshot's card as Markdown and HTML, and its Croissant description.
@@ -48,6 +51,7 @@ def write_data_card(
         record: What the snapshot says of itself.
         created: When the dataset was made, as YYYY-MM.
         tokens: How long its rows are in the tokens of base models.
+        languages: In which languages a sample of its rows was found to be.
         samples: Some training rows.
 
     Returns:
@@ -57,7 +61,9 @@ def write_data_card(
         PartAbsentError: The stylesheet was not built; nothing is written then.
         DiskFullError: No space left.
     """
-    document = compose_data_card(record, created=created, tokens=tokens, samples=samples)
+    document = compose_data_card(
+        record, created=created, tokens=tokens, languages=languages, samples=samples
+    )
     paths = (folder / MARKDOWN_NAME, folder / HTML_NAME, folder / CROISSANT_NAME)
     texts = (
         render_document(document),
@@ -74,6 +80,7 @@ def compose_data_card(
     *,
     created: str,
     tokens: tuple[TokenLengths, ...],
+    languages: tuple[LanguageCounts, ...],
     samples: tuple[Row, ...],
 ) -> Document:
     """Return a snapshot's card as blocks, for any rendering; see `write_data_card`."""
@@ -84,6 +91,7 @@ def compose_data_card(
         sections=(
             _describe_whole(record, created=created),
             _describe_counts(record, tokens),
+            _describe_languages(record, languages),
             describe_sources(record),
             describe_steps(record),
             _describe_limits(record),
@@ -97,7 +105,7 @@ def _describe_whole(record: SnapshotRecord, *, created: str) -> Section:
     rows: tuple[tuple[str, Cell], ...] = (
         ("Name", code(record.name)),
         ("Licence of the whole", link_licence(record.licence)),
-        ("Languages", words(", ".join(record.languages))),
+        ("Languages, as declared", words(", ".join(record.languages))),
         ("Made", words(created)),
         ("Personal data", words(record.personal_data)),
         ("Kept apart from the suites", words(apart)),
@@ -120,7 +128,8 @@ def _describe_counts(record: SnapshotRecord, tokens: tuple[TokenLengths, ...]) -
                     "Files of the splits and their digests",
                     ("File", "sha256"),
                     tuple(
-                        (code(f"{split.name}.jsonl"), code(split.sha256)) for split in record.splits
+                        (code(f"{split.name}.{record.written_as}"), code(split.sha256))
+                        for split in record.splits
                     ),
                 ),
             ),
@@ -128,12 +137,10 @@ def _describe_counts(record: SnapshotRecord, tokens: tuple[TokenLengths, ...]) -
         Subheading("Length in tokens"),
     ]
     if not tokens:
-        blocks.append(
-            Paragraph(
-                "Not counted: no base model was ready where this card was written. Name one with "
-                "--tokenizer."
-            )
-        )
+        blocks += [
+            Paragraph("Not counted here. This writes the card with them, for a base model:"),
+            Code(f"civicbench datasets card {record.name} --tokenizer MODEL", language="bash"),
+        ]
     else:
         blocks.append(
             Table(
@@ -155,6 +162,33 @@ def _describe_counts(record: SnapshotRecord, tokens: tuple[TokenLengths, ...]) -
             )
         )  # fmt: skip
     return Section("counts", "How much it holds", tuple(blocks))
+
+
+def _describe_languages(record: SnapshotRecord, languages: tuple[LanguageCounts, ...]) -> Section:
+    declared = f"Declared: {', '.join(record.languages)}."
+    if not languages:
+        return Section("languages", "Languages", (Paragraph(f"{declared} No text was measured."),))
+    texts = max(found.texts for found in languages)
+    said = (
+        f"{declared} Measured with the detector lingua on {count_of(texts, 'row')} drawn from all "
+        f"splits, the same on every machine. Texts of fewer than {MINIMUM_LETTERS} letters are not "
+        f"judged; a language is counted where the detector is at least {CERTAINTY:.0%} sure."
+    )
+    table = Table(
+        "Languages found, by field",
+        ("Field", "Texts", "Languages", "Not sure", "Too short"),
+        tuple(
+            (
+                code(found.field),
+                words(format_count(found.texts)),
+                words(", ".join(f"{tag} {format_count(n)}" for tag, n in found.told) or "none"),
+                words(format_count(found.unsure)),
+                words(format_count(found.too_short)),
+            )
+            for found in languages
+        ),
+    )
+    return Section("languages", "Languages", (Paragraph(said), table))
 
 
 def _describe_limits(record: SnapshotRecord) -> Section:

@@ -90,13 +90,14 @@ def describe_steps(record: SnapshotRecord) -> Section:
 def _step(number: int, step: StepFact) -> list[Block]:
     if not step.removed and not step.changed and not step.examples:
         return []
-    blocks: list[Block] = [Subheading(f"Step {number}: {step.name}")]
+    title = f"Step {number}: {step.name}"
+    blocks: list[Block] = []
     facts = [("removed", fact) for fact in step.removed]
     facts += [("stayed", fact) for fact in step.changed]
     if facts:
         blocks.append(
             Table(
-                "Rows by reason",
+                title,
                 ("Reason", "Rows", "What became of them"),
                 tuple(
                     (words(fact.reason), words(format_count(fact.rows)), (Words(what),))
@@ -104,6 +105,8 @@ def _step(number: int, step: StepFact) -> list[Block]:
                 ),
             )
         )
+    else:
+        blocks.append(Subheading(title))
     if step.examples:
         blocks.append(Details("Examples", (Bullets(step.examples),)))
     return blocks

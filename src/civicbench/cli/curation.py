@@ -80,11 +80,11 @@ def diff_snapshots(first: str, second: str, examples: int, as_json: bool) -> Non
 
 @click.command("card")
 @click.argument("name")
-@click.option("--to", "folder", type=click.Path(path_type=Path), required=True,
-              help="Folder for the card's files.")  # fmt: skip
+@click.option("--to", "folder", type=click.Path(path_type=Path, file_okay=False),
+              help="Folder for the files; without it, the snapshot's own.")  # fmt: skip
 @click.option("--tokenizer", "tokenizers", multiple=True, metavar="MODEL",
               help="Count tokens with this base model; may be given again.")  # fmt: skip
-def card_of_dataset(name: str, folder: Path, tokenizers: tuple[str, ...]) -> None:
+def card_of_dataset(name: str, folder: Path | None, tokenizers: tuple[str, ...]) -> None:
     """Write the data card of NAME as Markdown and HTML, with its Croissant description.
 
     Without --tokenizer, tokens are counted for every base model that stands ready here.

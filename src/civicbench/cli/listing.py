@@ -142,20 +142,12 @@ def list_all_datasets(as_json: bool) -> None:
 @datasets.command("build")
 @click.argument("name")
 def build_dataset(name: str) -> None:
-    """Build the snapshot of NAME, unless it stands done."""
+    """Build the snapshot of NAME, unless it stands done, with its card beside the rows."""
     from civicbench.core.progress import Reporter
     from civicbench.core.workspace import Workspace
-    from civicbench.datasets.building import build_snapshot, load_dataset_settings
-    from civicbench.pipeline.decontaminating import dataset_references
+    from civicbench.pipeline.data_cards import build_dataset
 
-    dataset = load_dataset_settings(name)
-    output = build_snapshot(
-        dataset,
-        workspace=Workspace.locate(),
-        reporter=Reporter(),
-        references=dataset_references(dataset),
-    )
-    click.echo(str(output.folder))
+    click.echo(str(build_dataset(name, workspace=Workspace.locate(), reporter=Reporter())))
 
 
 @datasets.command("show")
@@ -166,14 +158,14 @@ def build_dataset(name: str) -> None:
 )  # fmt: skip
 @_json
 def show_dataset(name: str, samples: int, as_json: bool) -> None:
-    """Show the counts, licences, steps and some rows of NAME."""
-    from civicbench.core.progress import Reporter
+    """Show the counts, licences, steps and some rows of NAME's snapshot.
+
+    Nothing is built or fetched: where no snapshot stands, it says how to build one.
+    """
     from civicbench.core.workspace import Workspace
     from civicbench.pipeline.showing import describe_dataset
 
-    described = describe_dataset(
-        name, samples=samples, workspace=Workspace.locate(), reporter=Reporter()
-    )
+    described = describe_dataset(name, samples=samples, workspace=Workspace.locate())
     if as_json:
         print_json(described.model_dump(mode="json"))
         return

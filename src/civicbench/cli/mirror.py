@@ -79,11 +79,11 @@ def check(
 
     Exits with 6 where a file has other bytes than were pinned, with 5 where one is missing.
     """
-    from civicbench.core.manifests import MANIFEST_NAME
+    from civicbench.core.manifests import own_manifest
     from civicbench.pipeline.mirroring import check_mirror, refuse_bad_files
 
     if not (datasets or models or suites or manifest):
-        manifest = folder / MANIFEST_NAME
+        manifest = own_manifest(folder)
     files = check_mirror(folder, _wanted(datasets, models, suites, manifest))
     _print(files, as_json=as_json)
     refuse_bad_files(files, folder=folder)

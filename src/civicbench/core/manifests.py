@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from pydantic import ValidationError
 
 from civicbench.core.documents import read_text
-from civicbench.core.errors import InvalidInputError
+from civicbench.core.errors import InvalidInputError, PartAbsentError
 from civicbench.core.fetching import PinnedFile, Sha256
 from civicbench.core.files import write_text_whole
 from civicbench.core.settings import Settings
@@ -39,6 +39,19 @@ class ManifestEntry(Settings):
     def place(self) -> Path:
         """Its path in the mirror."""
         return self.pinned.place if self.pinned else Path(self.url)
+
+
+def own_manifest(folder: Path) -> Path:
+    """Return where a mirror lists its files.
+
+    Raises:
+        PartAbsentError: The folder is no mirror.
+    """
+    path = folder / MANIFEST_NAME
+    if not path.is_file():
+        raise PartAbsentError(f"is no mirror: it has no {MANIFEST_NAME}", where=str(folder),
+                              remedy=f"civicbench mirror sync {folder} --dataset NAME")  # fmt: skip
+    return path
 
 
 def read_manifest(path: Path) -> list[ManifestEntry]:

@@ -25,7 +25,8 @@ def read_authored_rows(
         try:
             fields = parse_json_object(line, where=place)
         except InvalidInputError as error:
-            yield Malformed(place, f"{error.problem}, got {error.got}", "")
+            got = f", got {error.got}" if error.got else ""
+            yield Malformed(place, f"{error.problem}{got}", "")
             continue
         wrong = [f for f in fields if f in needed and not isinstance(fields[f], _Scalar)]
         if wrong:

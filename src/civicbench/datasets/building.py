@@ -20,7 +20,7 @@ from civicbench.datasets.steps.decontaminate import Decontaminate
 from civicbench.datasets.steps.licences import Licences
 from civicbench.datasets.steps.step import Reference, StepContext
 
-CODE_VERSION = 2
+CODE_VERSION = 3
 _KIND = "datasets/{name}/dataset.yaml"
 
 

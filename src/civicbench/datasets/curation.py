@@ -207,7 +207,12 @@ class Curation:
     def _check_names(self, counts: SourceCounts) -> None:
         """Refuse steps and keys that name a field which no row has: a slip of the pen."""
         if not counts.rows:
-            raise InvalidInputError("the dataset has no rows", where=self._where)
+            malformed = counts.malformed.total()
+            raise InvalidInputError(
+                "the dataset has no rows", where=self._where,
+                got=f"{malformed} malformed; {self._excluded.first}" if malformed else None,
+                remedy="look at the source: is the file whole, and its reader the right one?",
+            )  # fmt: skip
         known = set(self._names)
         problems = []
         for number, step in enumerate(self._settings.steps):

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from civicbench.core.digests import digest_file
 from civicbench.core.errors import InvalidInputError
 from civicbench.core.settings import suggest
 from civicbench.datasets.curation import Curated, Report
@@ -12,6 +11,7 @@ from civicbench.datasets.finishing import CHARACTERS, GROUP, NAME, PROMPT, STRAT
 from civicbench.datasets.record import SplitFact
 from civicbench.datasets.rows import SPLITS
 from civicbench.datasets.settings import DatasetSettings
+from civicbench.datasets.split_files import SplitWriter
 from civicbench.datasets.splitting import assign
 from civicbench.datasets.spool import Spool, unpack
 from civicbench.datasets.steps.exact_duplicates import first_of_same
@@ -56,25 +56,29 @@ class Dealing:
         self._excluded.stop_at_mistakes()
         if not np.count_nonzero(places == 0):
             self._refuse_emptiness()
-        streams = {name: (folder / f"{name}.jsonl").open("wb") for name in SPLITS}
+        written_as = self._settings.written_as
+        writers = [SplitWriter(folder / name, written_as=written_as) for name in SPLITS]
         try:
             for line, place in zip(spool.lines(), places.tolist(), strict=True):
                 if place != _LEFT_OUT:
-                    streams[SPLITS[place]].write(unpack(line)[2] + b"\n")
+                    writers[place].write(unpack(line)[2])
+            digests = [writer.finish() for writer in writers]
         finally:
-            for stream in streams.values():
-                stream.close()
+            for writer in writers:
+                writer.abandon()
         facts = []
         groups, characters = spool.column(GROUP[0]), spool.column(CHARACTERS)
         for number, name in enumerate(SPLITS):
             mine = places == number
+            file_digest, rows_digest = digests[number]
             facts.append(
                 SplitFact(
                     name=name,
                     rows=int(mine.sum()),
                     groups=len(np.unique(groups[mine])),
                     characters=int(characters[mine].sum()),
-                    sha256=digest_file(folder / f"{name}.jsonl"),
+                    sha256=file_digest,
+                    rows_sha256="" if rows_digest == file_digest else rows_digest,
                 )
             )
         return facts

@@ -33,6 +33,8 @@ class ExclusionList:
         self._mistakes: list[str] = []
         self._mistaken = 0
         self.count = 0
+        self.first: str | None = None
+        """The first exclusion, for an error that asks where all rows went."""
 
     def __enter__(self) -> Self:
         return self
@@ -49,6 +51,8 @@ class ExclusionList:
         """Write exclusions down."""
         for found in exclusions:
             self.count += 1
+            if self.first is None:
+                self.first = ": ".join(filter(None, (found.place, found.reason, found.detail)))
             entry = {
                 "step": self._steps[found.step],
                 "source": self._sources[found.source],

@@ -2,6 +2,8 @@
 
 from pydantic import BaseModel, ConfigDict
 
+from civicbench.datasets.split_files import SplitFormat
+
 
 class _Fact(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
@@ -76,10 +78,12 @@ class SplitFact(_Fact):
     """Characters of all turns."""
     sha256: str
     """Digest of the split's file."""
+    rows_sha256: str = ""
+    """Digest of its rows as JSON lines; empty where the file itself is that."""
 
 
 class SnapshotRecord(_Fact):
-    """A dataset snapshot: `snapshot.json` beside a JSON-lines file for each split."""
+    """A dataset snapshot: `snapshot.json` beside a file for each split."""
 
     name: str
     """The dataset's name."""
@@ -105,5 +109,7 @@ class SnapshotRecord(_Fact):
     """Rows and records left out: lines of `excluded.jsonl` beside it, each with its reason."""
     kept_apart_from: tuple[str, ...] = ()
     """Suites whose items the rows were compared with, and left out where they overlapped."""
+    written_as: SplitFormat = "jsonl"
+    """How the splits are written, and the ending of their files."""
     digest: str
-    """Digest of the splits' bytes: the snapshot's name."""
+    """Digest of the splits' rows as JSON lines, however they are written: the snapshot's name."""

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from civicbench.core.errors import PartAbsentError
+from civicbench.datasets.split_files import iterate_parquet
 from civicbench.models.rendering import Message
 
 SplitName = Literal["train", "validation", "test"]
@@ -33,7 +34,13 @@ def iterate_split(snapshot: Path, split: SplitName) -> Iterator[Row]:
 
     Raises:
         PartAbsentError: The snapshot does not stand there.
+        IntegrityError: The split is a damaged Parquet file.
     """
+    parquet = snapshot / f"{split}.parquet"
+    if parquet.is_file():
+        for values in iterate_parquet(parquet):
+            yield Row.model_validate(values)
+        return
     path = snapshot / f"{split}.jsonl"
     try:
         stream = path.open(encoding="utf-8", newline="\n")

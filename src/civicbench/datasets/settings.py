@@ -8,6 +8,7 @@ from civicbench.core.settings import Settings
 from civicbench.datasets.format import Format
 from civicbench.datasets.formatting import placeholders
 from civicbench.datasets.source_settings import AnySource
+from civicbench.datasets.split_files import SplitFormat
 from civicbench.datasets.steps.exact_duplicates import ExactDuplicates
 from civicbench.datasets.steps.settings import StepSettings
 
@@ -74,6 +75,9 @@ class DatasetSettings(Settings):
     """How a row becomes messages."""
     split: Split = Split()
     """How rows are dealt to the splits."""
+    written_as: SplitFormat = "jsonl"
+    """How the snapshot's splits are written: JSON lines, or Parquet, which is smaller and loads
+    faster elsewhere. The rows and the snapshot's digest are the same."""
 
     @model_validator(mode="after")
     def _sources_have_names_of_their_own(self) -> "DatasetSettings":

@@ -84,7 +84,8 @@ def write_snapshot_files(
         splits=tuple(splits),
         excluded=excluded.count,
         kept_apart_from=tuple(sorted({reference.suite for reference in context.references})),
-        digest=digest_json({split.name: split.sha256 for split in splits}),
+        written_as=settings.written_as,
+        digest=digest_json({split.name: split.rows_sha256 or split.sha256 for split in splits}),
     )
     write_text_whole(folder / RECORD_NAME, record.model_dump_json(indent=2) + "\n")
     return record
@@ -101,8 +102,8 @@ def _file_facts(entries: list[list[Needed]]) -> tuple[FileFact, ...]:
 def _fact(report: Report, settings: DatasetSettings) -> StepFact:
     tally = report.tally
     removed, changed = _reasons(tally.reasons), _reasons(tally.changes)
-    said = [f"{r.rows} removed: {r.reason}" for r in removed]
-    said += [f"{c.rows} stayed: {c.reason}" for c in changed]
+    said = [f"{r.rows:,} removed: {r.reason}" for r in removed]
+    said += [f"{c.rows:,} stayed: {c.reason}" for c in changed]
     note = "; ".join(said) or "every row passed as it was"
     if report.name == SPLIT_STEP:
         note = f"whole groups by {settings.group}, seed {settings.split.seed}" + (

@@ -48,10 +48,12 @@ def needed_files(source: AnySource, *, folder: Path) -> list[list[Needed]]:
 
     Raises:
         PartAbsentError: A file of this machine is missing.
-        InvalidInputError: A folder without a fitting file, or a file that is not UTF-8.
+        InvalidInputError: A folder without a fitting file, a link that leads out of it or to
+            nothing, or a file that is not UTF-8.
     """
     if isinstance(source, FileSource):
         path = folder / source.file
+        _refuse_odd_file(path, within=folder)
         if source.reader is None:
             read_text(path)  # names a missing or non-UTF-8 file before anything is started
         return [[_local("file", source.file, path)]]
@@ -60,7 +62,9 @@ def needed_files(source: AnySource, *, folder: Path) -> list[list[Needed]]:
         root = named if named.is_absolute() else folder / named
         if not root.is_dir():
             raise PartAbsentError("the source's folder is not there", where=str(root))
-        paths = sorted(p for p in root.glob(source.pattern) if p.is_file())
+        paths = sorted(p for p in root.glob(source.pattern) if not p.is_dir())
+        for path in paths:
+            _refuse_odd_file(path, within=root)
         if not paths:
             raise InvalidInputError(
                 "no file fits the source's pattern", where=str(root), got=source.pattern
@@ -123,6 +127,25 @@ def _local(role: str, name: str, path: Path) -> Needed:
     if not path.is_file():
         raise PartAbsentError("no such file", where=str(path))
     return Needed(role, name, digest_file(path), path=path)
+
+
+def _refuse_odd_file(path: Path, *, within: Path) -> None:
+    """Refuse what is no plain file, and a link that leads out of a source's folder."""
+    if path.is_dir() or not (path.exists() or path.is_symlink()):
+        return  # named by whoever opens it
+    if not path.is_file():
+        raise InvalidInputError(
+            "is a link to nothing" if path.is_symlink() else "is not a plain file",
+            where=str(path),
+            remedy="take it away, or put the file itself there",
+        )
+    if not path.resolve().is_relative_to(within.resolve()):
+        raise InvalidInputError(
+            "is a link that leads out of the source's folder",
+            where=str(path),
+            got=str(path.resolve()),
+            remedy="put the file itself there, or name its folder as a source",
+        )
 
 
 def _remote(role: str, pinned: PinnedFile, member: str | None) -> Needed:

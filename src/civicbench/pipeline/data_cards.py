@@ -3,13 +3,21 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from civicbench.cards.croissant import CROISSANT_NAME
 from civicbench.cards.data_card import write_data_card
 from civicbench.cards.token_lengths import TokenLengths, summarise_lengths
 from civicbench.core.errors import PartAbsentError
 from civicbench.core.progress import Reporter
 from civicbench.core.workspace import Workspace
-from civicbench.datasets.building import build_snapshot, load_dataset_settings, read_record
+from civicbench.datasets.building import (
+    Dataset,
+    build_snapshot,
+    load_dataset_settings,
+    read_record,
+)
+from civicbench.datasets.languages import measure_languages
 from civicbench.datasets.rows import SPLITS, iterate_split
+from civicbench.datasets.snapshots import read_rows
 from civicbench.models.catalogue import list_model_entries, load_model_entry
 from civicbench.models.prepare import PreparedModel, find_prepared
 from civicbench.models.rendering import load_renderer
@@ -20,10 +28,28 @@ _COUNTED_ROWS = 20_000
 _SAMPLES = 5
 
 
+def build_dataset(name: str, *, workspace: Workspace, reporter: Reporter) -> Path:
+    """Build a dataset's snapshot, with its card and Croissant description beside the rows.
+
+    The card depends on the snapshot alone; `write_dataset_card` counts tokens, too.
+
+    Returns:
+        The snapshot's folder.
+
+    Raises:
+        CivicbenchError: A source is absent, or sources, rows or suites have mistakes.
+    """
+    dataset = load_dataset_settings(name)
+    snapshot = _build(dataset, workspace=workspace, reporter=reporter)
+    if not (snapshot / CROISSANT_NAME).is_file():
+        _write(dataset, snapshot, folder=snapshot, models=())
+    return snapshot
+
+
 def write_dataset_card(
     name: str,
     *,
-    folder: Path,
+    folder: Path | None,
     tokenizers: Sequence[str] | None,
     workspace: Workspace,
     reporter: Reporter,
@@ -32,7 +58,7 @@ def write_dataset_card(
 
     Args:
         name: The dataset.
-        folder: Where to; made where absent.
+        folder: Where to, made where absent; None writes beside the snapshot's rows.
         tokenizers: Base models to count tokens with; None for every one that stands ready here.
         workspace: Where work is kept.
         reporter: Told what is going on.
@@ -46,13 +72,20 @@ def write_dataset_card(
     """
     models = _prepared(tokenizers, workspace=workspace)
     dataset = load_dataset_settings(name)
-    snapshot = build_snapshot(
+    snapshot = _build(dataset, workspace=workspace, reporter=reporter)
+    return _write(dataset, snapshot, folder=folder or snapshot, models=models)
+
+
+def _build(dataset: Dataset, *, workspace: Workspace, reporter: Reporter) -> Path:
+    return build_snapshot(
         dataset, references=dataset_references(dataset), workspace=workspace, reporter=reporter
     ).folder
+
+
+def _write(
+    dataset: Dataset, snapshot: Path, *, folder: Path, models: Sequence[PreparedModel]
+) -> tuple[Path, ...]:
     record = read_record(snapshot)
-    samples = []
-    for _, row in zip(range(_SAMPLES), iterate_split(snapshot, "train"), strict=False):
-        samples.append(row)
     return write_data_card(
         folder,
         record=record,
@@ -62,7 +95,10 @@ def write_dataset_card(
             for model in models
             for lengths in _lengths(snapshot, model, rows={s.name: s.rows for s in record.splits})
         ),
-        samples=tuple(samples),
+        languages=measure_languages(
+            snapshot, fields=dataset.settings.format.turn_fields, declared=record.languages
+        ),
+        samples=tuple(read_rows(snapshot, "train", start=0, rows=_SAMPLES)),
     )
 
 

@@ -17,7 +17,13 @@ from civicbench.core.errors import (
 )
 from civicbench.core.fetching import PinnedFile, download_file
 from civicbench.core.files import copy_file_whole
-from civicbench.core.manifests import MANIFEST_NAME, ManifestEntry, read_manifest, write_manifest
+from civicbench.core.manifests import (
+    MANIFEST_NAME,
+    ManifestEntry,
+    own_manifest,
+    read_manifest,
+    write_manifest,
+)
 from civicbench.core.mirrors import mirror_folders
 from civicbench.core.progress import Reporter
 from civicbench.core.workspace import Workspace
@@ -145,7 +151,7 @@ def list_mirror(folder: Path) -> list[MirrorFile]:
         PartAbsentError: The folder has no manifest.
     """
     files = []
-    for entry in read_manifest(folder / MANIFEST_NAME):
+    for entry in read_manifest(own_manifest(folder)):
         path = folder / entry.place
         there = path.is_file()
         fits = there and path.stat().st_size == entry.bytes

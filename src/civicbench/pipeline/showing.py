@@ -1,19 +1,17 @@
 """What a dataset holds, for reading."""
 
-import tempfile
 from collections import Counter
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from civicbench.core.progress import Reporter
+from civicbench.core.errors import PartAbsentError
 from civicbench.core.stages import find_finished
 from civicbench.core.workspace import Workspace
 from civicbench.datasets.building import (
     load_dataset_settings,
     read_record,
     snapshot_stage,
-    write_snapshot,
 )
 from civicbench.datasets.record import SnapshotRecord
 from civicbench.datasets.rows import SPLITS, Row, iterate_split
@@ -48,35 +46,28 @@ class DatasetDescription(BaseModel):
     """Some training rows."""
 
 
-def describe_dataset(
-    name: str, *, samples: int, workspace: Workspace, reporter: Reporter
-) -> DatasetDescription:
-    """Return a dataset's counts and samples; a snapshot that is not there yet is not kept.
+def describe_dataset(name: str, *, samples: int, workspace: Workspace) -> DatasetDescription:
+    """Return the counts and samples of a dataset's snapshot; nothing is built or fetched.
 
     Args:
         name: The dataset.
         samples: How many training rows to show.
-        workspace: Where a finished snapshot is looked for, and sources are fetched to.
-        reporter: Told what is going on.
+        workspace: Where the finished snapshot is looked for.
 
     Raises:
-        InvalidInputError: No such dataset, or rows with mistakes.
-        PartAbsentError: A source is missing, and cannot be fetched.
+        InvalidInputError: No such dataset, or mistakes in its settings.
+        PartAbsentError: Its snapshot does not stand, or a file of this machine is missing.
     """
     dataset = load_dataset_settings(name)
     references = dataset_references(dataset)
     found = find_finished(snapshot_stage(dataset, workspace=workspace, references=references))
-    if found is not None:
-        return _describe(found.folder, samples=samples)
-    with tempfile.TemporaryDirectory() as folder:
-        write_snapshot(
-            dataset,
-            Path(folder),
-            workspace=workspace,
-            reporter=reporter,
-            references=references,
+    if found is None:
+        raise PartAbsentError(
+            "no snapshot stands of its sources and settings as they are now",
+            where=f"dataset {name}",
+            remedy=f"civicbench datasets build {name}",
         )
-        return _describe(Path(folder), samples=samples)
+    return _describe(found.folder, samples=samples)
 
 
 def _describe(snapshot: Path, *, samples: int) -> DatasetDescription:

@@ -39,7 +39,14 @@ class Parquet(FileReader, Shape):
                 raise InvalidInputError(
                     "is not a Parquet file", where=str(path), got=str(error)[:200]
                 ) from None
-            missing = set(self.columns or ()) - set(file.schema_arrow.names)
+            names = file.schema_arrow.names
+            if len(set(names)) < len(names):
+                double = sorted({name for name in names if names.count(name) > 1})
+                raise InvalidInputError(
+                    "two columns have one name", where=str(path), got=", ".join(double),
+                    remedy="write the file again with a name for each column",
+                )  # fmt: skip
+            missing = set(self.columns or ()) - set(names)
             if missing:
                 raise InvalidInputError(
                     "has no such column", where=str(path), got=", ".join(sorted(missing))

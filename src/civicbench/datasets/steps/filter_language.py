@@ -1,11 +1,11 @@
 """Leaving out texts in another language than they should be in."""
 
-import re
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from civicbench.core.errors import InvalidInputError
+from civicbench.datasets.languages import count_letters, judged_part
 from civicbench.datasets.steps.step import (
     Fields,
     Removed,
@@ -16,13 +16,7 @@ from civicbench.datasets.steps.step import (
     text_of,
 )  # fmt: skip
 
-# The detector takes as long as the text is, and is as sure of a paragraph as of a page.
-_LOOKED_AT_CHARACTERS = 500
 _QUICKLY_SURE = 0.97
-# Addresses, placeholders and tags are in no language.
-_NO_LANGUAGE = re.compile(
-    r"https?://\S+|www\.\S+|\S+@\S+|\{\{.{0,200}?\}\}|\{.{0,200}?\}|<[^<>]{0,2000}>"
-)
 Tag = Annotated[str, Field(pattern=r"^[a-z]{2}$")]
 
 
@@ -79,8 +73,8 @@ class FilterLanguage(RowStep):
 
         def judge(fields: Fields) -> Verdict:
             for name, tag in self.fields.items():
-                text = _NO_LANGUAGE.sub(" ", (text_of(fields, name) or "")[:_LOOKED_AT_CHARACTERS])
-                if sum(map(str.isalpha, text)) < self.minimum_letters:
+                text = judged_part(text_of(fields, name) or "")
+                if count_letters(text) < self.minimum_letters:
                     continue
                 if quick.compute_language_confidence(text, known[tag]) >= _QUICKLY_SURE:
                     continue
