@@ -41,7 +41,7 @@ def main() -> None:
         renderer=inputs.renderer,
         train=inputs.train,
         held_out=(),
-        snapshot_digest=inputs.snapshot_record.digest,
+        snapshot_digest=inputs.data.digest,
     )
     with tempfile.TemporaryDirectory() as folder:
         settings = inputs.recipe.training

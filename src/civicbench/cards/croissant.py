@@ -59,6 +59,9 @@ _FIELDS = {
     "id": "The row's name, unique in the snapshot.",
     "group": "The row's group: no group stands in two splits.",
 }
+_PREFERENCE_FIELDS = {
+    "rejected": "The answer that the conversation's last turn is preferred to.",
+}
 _TURN_FIELDS = {
     "role": "Who speaks: system, user or assistant.",
     "content": "What is said. The last turn is the answer that is trained on.",
@@ -108,7 +111,7 @@ def render_croissant(record: SnapshotRecord, *, created: str, url: str | None = 
             for step in record.steps
         ],
         "distribution": [_file(fact) for fact in splits],
-        "recordSet": [_records(fact) for fact in splits],
+        "recordSet": [_records(fact, preferences=record.preferences) for fact in splits],
     }
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
@@ -136,7 +139,8 @@ def _file(fact: SplitFact) -> dict[str, Any]:
     }
 
 
-def _records(fact: SplitFact) -> dict[str, Any]:
+def _records(fact: SplitFact, *, preferences: bool) -> dict[str, Any]:
+    columns = {**_FIELDS, **(_PREFERENCE_FIELDS if preferences else {})}
     return {
         "@type": "cr:RecordSet",
         "@id": fact.name,
@@ -144,7 +148,7 @@ def _records(fact: SplitFact) -> dict[str, Any]:
         "description": f"Rows of the split {fact.name}.",
         "key": {"@id": f"{fact.name}/id"},
         "field": [
-            *(_field(fact.name, name, description) for name, description in _FIELDS.items()),
+            *(_field(fact.name, name, description) for name, description in columns.items()),
             {
                 "@type": "cr:Field",
                 "@id": f"{fact.name}/messages",

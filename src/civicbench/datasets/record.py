@@ -1,6 +1,8 @@
 """What is kept about a dataset snapshot."""
 
-from pydantic import BaseModel, ConfigDict
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
 
 class _Fact(BaseModel):
@@ -73,7 +75,7 @@ class SplitFact(_Fact):
     groups: int
     """Its groups (wording families, documents): none stands in two splits."""
     characters: int
-    """Characters of all turns."""
+    """Characters of all turns and rejected answers."""
     sha256: str
     """Digest of the split's file."""
 
@@ -105,5 +107,15 @@ class SnapshotRecord(_Fact):
     """Rows and records left out: lines of `excluded.jsonl` beside it, each with its reason."""
     kept_apart_from: tuple[str, ...] = ()
     """Suites whose items the rows were compared with, and left out where they overlapped."""
+    preferences: bool = False
+    """Whether every row has a rejected answer beside the chosen one; not written where none has."""
     digest: str
     """Digest of the splits' bytes: the snapshot's name."""
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_there(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Records that were written before there were preferences keep their digests.
+        written: dict[str, Any] = write(self)
+        if not self.preferences:
+            del written["preferences"]
+        return written

@@ -84,6 +84,7 @@ def write_snapshot_files(
         splits=tuple(splits),
         excluded=excluded.count,
         kept_apart_from=tuple(sorted({reference.suite for reference in context.references})),
+        preferences=settings.format.rejected is not None,
         digest=digest_json({split.name: split.sha256 for split in splits}),
     )
     write_text_whole(folder / RECORD_NAME, record.model_dump_json(indent=2) + "\n")
