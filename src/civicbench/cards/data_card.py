@@ -181,7 +181,7 @@ def _describe_samples(samples: tuple[Row, ...]) -> Section:
 
 
 def _turns(row: Row) -> list[tuple[str, str]]:
-    turns = [(turn.role, turn.content) for turn in row.messages]
+    turns: list[tuple[str, str]] = [(turn.role, turn.content) for turn in row.messages]
     if row.rejected is not None:
         turns.append(("assistant (rejected answer)", row.rejected))
     return turns

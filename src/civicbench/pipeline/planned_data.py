@@ -10,7 +10,7 @@ from civicbench.core.progress import Reporter
 from civicbench.core.stages import find_finished
 from civicbench.core.workspace import Workspace
 from civicbench.datasets.building import Dataset, snapshot_stage, write_snapshot
-from civicbench.datasets.record import SnapshotRecord
+from civicbench.datasets.record import SnapshotRecord, SourceFact
 from civicbench.datasets.steps.step import Reference
 from civicbench.pipeline.decontaminating import mixed_references, recipe_references
 from civicbench.pipeline.mixing import TrainingData
@@ -98,6 +98,15 @@ def plan_data(record: SnapshotRecord, data: TrainingData) -> tuple[PlannedData, 
             licence=part.licence,
         )
         for part, rows, available in parts
+    )
+
+
+def mixed_sources(data: TrainingData) -> tuple[SourceFact, ...]:
+    """Return the sources of the datasets that are mixed in, each named with its dataset."""
+    return tuple(
+        source.model_copy(update={"name": f"{mixed.record.name}/{source.name}"})
+        for mixed in data.mixed
+        for source in mixed.record.sources
     )
 
 

@@ -23,6 +23,7 @@ from civicbench.pipeline.planned_data import (
     PlannedData,
     PlannedSnapshots,
     find_or_write_snapshots,
+    mixed_sources,
     plan_data,
 )
 from civicbench.recipes.loading import Recipe
@@ -185,7 +186,7 @@ def _plan(
         registered_name=recipe.registered_name,
         splits={split.name: split.rows for split in record.splits},
         data=plan_data(record, data),
-        sources=(*record.sources, *(s for one in data.mixed for s in one.record.sources)),
+        sources=(*record.sources, *mixed_sources(data)),
         tokens=tokens,
         steps=max(round(per_epoch * settings.epochs), 1),
         devices=devices,

@@ -26,6 +26,11 @@ class Example:
     rendered: RenderedExample
 
     @property
+    def prompt_ids(self) -> tuple[int, ...]:
+        """The prompt alone."""
+        return self.rendered.prompt_ids
+
+    @property
     def input_ids(self) -> list[int]:
         """Prompt and completion together."""
         return [*self.rendered.prompt_ids, *self.rendered.completion_ids]
