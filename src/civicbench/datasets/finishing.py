@@ -50,7 +50,7 @@ class Finish(Settings):
             *digest_words(row.id),
             sum(len(message.content) for message in row.messages) + len(row.rejected or ""),
         )
-        return row.line, key
+        return row.model_dump_json().encode(), key
 
 
 def group_lot(group: str, *, seed: int) -> tuple[int, int]:

@@ -1,8 +1,6 @@
 """What is kept about a dataset snapshot."""
 
-from typing import Any
-
-from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class _Fact(BaseModel):
@@ -107,15 +105,8 @@ class SnapshotRecord(_Fact):
     """Rows and records left out: lines of `excluded.jsonl` beside it, each with its reason."""
     kept_apart_from: tuple[str, ...] = ()
     """Suites whose items the rows were compared with, and left out where they overlapped."""
-    preferences: bool = False
+    # Records that were written before there were preferences keep their digests.
+    preferences: bool = Field(default=False, exclude_if=lambda preferences: not preferences)
     """Whether every row has a rejected answer beside the chosen one; not written where none has."""
     digest: str
     """Digest of the splits' bytes: the snapshot's name."""
-
-    @model_serializer(mode="wrap")
-    def _without_what_is_not_there(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # Records that were written before there were preferences keep their digests.
-        written: dict[str, Any] = write(self)
-        if not self.preferences:
-            del written["preferences"]
-        return written

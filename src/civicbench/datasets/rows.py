@@ -4,13 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from civicbench.core.errors import PartAbsentError
 from civicbench.models.rendering import Message
 
 SplitName = Literal["train", "validation", "test"]
-_NO_PREFERENCE = {"rejected"}
 SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
 
 
@@ -25,18 +24,11 @@ class Row(BaseModel):
     """Its group: no group stands in two splits."""
     messages: tuple[Message, ...]
     """The conversation; the last turn is the answer."""
-    rejected: str | None = None
+    # Rows of a dataset without preferences keep their bytes, and so its digest.
+    rejected: str | None = Field(default=None, exclude_if=lambda rejected: rejected is None)
     """The answer that the last turn is preferred to; None, and not written, where there is none."""
     fields: dict[str, str | int | float | bool | None]
     """The source row's own fields, for suites and slices."""
-
-    @property
-    def line(self) -> bytes:
-        """The row as a line of a split's file, without its end."""
-        # Rows of a dataset without preferences keep their bytes, and so its digest.
-        return self.model_dump_json(
-            exclude=_NO_PREFERENCE if self.rejected is None else None
-        ).encode()
 
 
 def iterate_split(snapshot: Path, split: SplitName) -> Iterator[Row]:

@@ -1,8 +1,6 @@
 """The one evidence object of a version; every card and page is a rendering of it."""
 
-from typing import Any
-
-from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
+from pydantic import BaseModel, ConfigDict, Field
 
 from civicbench.core.digests import digest_json
 from civicbench.datasets.record import SnapshotRecord
@@ -85,7 +83,8 @@ class Evidence(_Fact):
     """The base model."""
     dataset: SnapshotRecord
     """The training data: the recipe's own dataset."""
-    mixed: tuple[MixedData, ...] = ()
+    # Versions that were registered before there was mixing keep their digests.
+    mixed: tuple[MixedData, ...] = Field(default=(), exclude_if=lambda mixed: not mixed)
     """What was mixed into it; not written where nothing was."""
     training: TrainingRecord
     """The training run."""
@@ -95,14 +94,6 @@ class Evidence(_Fact):
     """Every metric, tuned against base."""
     gate: GateVerdict
     """What the gate found."""
-
-    @model_serializer(mode="wrap")
-    def _without_what_is_not_there(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # Versions that were registered before there was mixing keep their digests.
-        written: dict[str, Any] = write(self)
-        if not self.mixed:
-            del written["mixed"]
-        return written
 
     @property
     def training_data_digest(self) -> str:
