@@ -65,3 +65,18 @@ def test_an_empty_split_is_left_out_and_every_source_is_credited() -> None:
         "https://spdx.org/licenses/OGL-UK-3.0.html",
     ]
     assert document["rai:dataLimitations"] == ["Short.", "Old."]
+
+
+def test_a_preferences_rejected_answer_loads_through_it() -> None:
+    output = build_snapshot(
+        load_dataset_settings("advice-preferences"),
+        workspace=Workspace.locate(),
+        reporter=Reporter(live=False),
+    )
+    text = render_croissant(read_record(output.folder), created="2026-11")
+    (output.folder / "croissant.json").write_text(text, encoding="utf-8")
+    dataset = mlcroissant.Dataset(jsonld=output.folder / "croissant.json")
+    rows = read_split(output.folder, "test")
+    loaded = [found["test/rejected"].decode() for found in dataset.records("test")]
+    assert loaded == [row.rejected for row in rows]
+    assert "rejected" not in render_croissant(make_record(), created="2026-11")

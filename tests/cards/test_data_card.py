@@ -84,3 +84,14 @@ def test_lengths_are_summarised_by_nearest_rank() -> None:
     assert (found.counted, found.rows) == (100, 1000)
     single = summarise_lengths([4], model="m", split="test", rows=1)
     assert (single.median, single.high, single.longest) == (4, 4, 4)
+
+
+def test_a_rejected_answer_is_shown_and_marked_as_such() -> None:
+    row = row_of("Hello?").model_copy(update={"rejected": "<b>no</b>"})
+    record = make_record(preferences=True)
+    document = compose_data_card(record, created="2026-11", tokens=(), samples=(row,))
+    text = render_document(document)
+    assert "assistant (rejected answer)" in text
+    assert "| A rejected answer beside each | yes |" in text
+    assert "<b>no</b>" not in render_page(document)
+    assert "(rejected answer)" not in markdown_of(make_record())

@@ -73,3 +73,17 @@ def test_a_damaged_split_is_told(project: Project) -> None:
     (folder / "train.parquet").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(IntegrityError, match="damaged Parquet"):
         read_split(folder, "train")
+
+
+def test_parquet_keeps_rejected_answers(project: Project) -> None:
+    rows = [row(n, worse=f"A worse answer, number {n}") for n in range(1, 20)]
+    built = {}
+    for written_as in ("jsonl", "parquet"):
+        project.declare(
+            written_as=written_as, split=SPLIT,
+            format={"user": "{question}", "assistant": "{answer}", "rejected": "{worse}"},
+        )  # fmt: skip
+        project.write_rows(rows)
+        built[written_as] = project.build()
+    assert built["parquet"].rows == built["jsonl"].rows
+    assert all(r.rejected for r in built["parquet"].rows["train"])

@@ -10,6 +10,8 @@ from civicbench.datasets.snapshots import find_snapshot
 from civicbench.pipeline.previewing import Preview, preview_recipe
 from civicbench.recipes.loading import load_recipe
 
+QUIET = Reporter(live=False)
+
 
 def preview(smoke_home: Path, *, rows: int = 3, start: int = 0) -> Preview:
     return preview_recipe(
@@ -47,3 +49,24 @@ def test_rows_can_be_passed_over_and_their_end_is_told(smoke_home: Path) -> None
     assert preview(smoke_home, rows=1, start=2).rows[0].id == preview(smoke_home).rows[2].id
     with pytest.raises(InvalidInputError, match="no row to show"):
         preview(smoke_home, start=10_000)
+
+
+def test_a_preference_is_shown_as_two_rows_with_one_prompt(home: Path) -> None:
+    recipe = load_recipe(
+        "advice-preferences", overrides=["model=tiny-random", "training.max_length_tokens=2048"]
+    )
+    shown = preview_recipe(
+        recipe, split="train", rows=1, start=0, workspace=Workspace(home), reporter=QUIET
+    )
+    chosen, rejected = shown.rows
+    assert chosen.id.endswith(" (chosen)")
+    assert rejected.id == chosen.id.replace("(chosen)", "(rejected)")
+    assert chosen.spans[0] == rejected.spans[0]
+    (row,) = [
+        row
+        for row in read_split(find_snapshot("advice-preferences", workspace=Workspace(home)),
+                              "train")
+        if row.id == chosen.id.removesuffix(" (chosen)")
+    ]  # fmt: skip
+    assert rejected.spans[1].text == f"{row.rejected}<|im_end|>"
+    assert chosen.spans[1].text == f"{row.messages[-1].content}<|im_end|>"

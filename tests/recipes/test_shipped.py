@@ -39,7 +39,7 @@ def test_a_shipped_recipe_plans_without_weights_and_changes_nothing(
     assert digest_files(shipped_content_root() / "recipes") == content
 
     assert [stage for stage in plan.stages if stage.done] == []
-    assert len(plan.stages) == 3 + 2 * len(recipe.suites)
+    assert len(plan.stages) == 3 + len(recipe.mixed) + 2 * len(recipe.suites)
     assert plan.splits["train"] > 0
     assert plan.tokens.too_long == 0
     assert plan.steps > 0
@@ -73,7 +73,9 @@ def test_every_part_that_is_shipped_is_used_or_listed() -> None:
         ("configs/gates/{name}.yaml", {recipe.gate.name for recipe in recipes}),
         (
             "datasets/{name}/dataset.yaml",
-            {recipe.settings.dataset for recipe in recipes} | _WITHOUT_A_RECIPE,
+            {recipe.settings.dataset for recipe in recipes}
+            | {mixed.dataset for recipe in recipes for mixed in recipe.settings.mixing}
+            | _WITHOUT_A_RECIPE,
         ),
         ("evaluation/{name}/suite.yaml", {s for r in recipes for s in r.settings.evaluation}),
         ("training/{name}.yaml", {recipe.settings.training.use for recipe in recipes}),

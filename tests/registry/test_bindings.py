@@ -6,7 +6,7 @@ from tests.registry.factory import make_evidence, make_files
 
 from civicbench.core.errors import IntegrityError, InvalidInputError, PartAbsentError
 from civicbench.core.workspace import Workspace
-from civicbench.registry.evidence import Evidence
+from civicbench.registry.evidence import Evidence, MixedData
 from civicbench.registry.registry import Registry
 
 OTHER = "f" * 64
@@ -130,3 +130,28 @@ def test_a_number_that_is_not_finite_is_refused(registry: Registry, tmp_path: Pa
             measurements=measurements,
             files=make_files(tmp_path),
         )
+
+
+def test_what_was_mixed_in_is_part_of_the_data_that_training_names(
+    registry: Registry, tmp_path: Path
+) -> None:
+    evidence, measurements = make_evidence(0)
+    extra = MixedData(
+        dataset=evidence.dataset.model_copy(update={"name": "extra", "digest": OTHER}),
+        share=0.2,
+        rows=9,
+    )
+    mixed = evidence.model_copy(update={"mixed": (extra,)})
+    with pytest.raises(IntegrityError, match="data of training"):
+        registry.register(mixed, measurements=measurements, files=make_files(tmp_path))
+    agreeing = changed(mixed, part="training.snapshot_digest", digest=mixed.training_data_digest)
+    version = registry.register(agreeing, measurements=measurements, files=make_files(tmp_path))
+    assert registry.load_evidence(version.digest).mixed == (extra,)
+
+
+def test_evidence_without_mixing_is_written_as_it_always_was() -> None:
+    evidence, _ = make_evidence(0)
+    written = evidence.model_dump(mode="json")
+    assert "mixed" not in written
+    assert "preferences" not in written["dataset"]
+    assert evidence.training_data_digest == evidence.dataset.digest

@@ -64,6 +64,9 @@ _FIELDS = {
     "id": "The row's name, unique in the snapshot.",
     "group": "The row's group: no group stands in two splits.",
 }
+_PREFERENCE_FIELDS = {
+    "rejected": "The answer that the conversation's last turn is preferred to.",
+}
 _TURN_FIELDS = {
     "role": "Who speaks: system, user or assistant.",
     "content": "What is said. The last turn is the answer that is trained on.",
@@ -113,7 +116,9 @@ def render_croissant(record: SnapshotRecord, *, created: str, url: str | None = 
             for step in record.steps
         ],
         "distribution": [_file(fact, record.written_as) for fact in splits],
-        "recordSet": [_records(fact, record.written_as) for fact in splits],
+        "recordSet": [
+            _records(fact, record.written_as, preferences=record.preferences) for fact in splits
+        ],
     }
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
@@ -142,7 +147,8 @@ def _file(fact: SplitFact, written_as: SplitFormat) -> dict[str, Any]:
     }
 
 
-def _records(fact: SplitFact, written_as: SplitFormat) -> dict[str, Any]:
+def _records(fact: SplitFact, written_as: SplitFormat, *, preferences: bool) -> dict[str, Any]:
+    columns = {**_FIELDS, **(_PREFERENCE_FIELDS if preferences else {})}
     return {
         "@type": "cr:RecordSet",
         "@id": fact.name,
@@ -152,7 +158,7 @@ def _records(fact: SplitFact, written_as: SplitFormat) -> dict[str, Any]:
         "field": [
             *(
                 _field(fact.name, name, description, written_as)
-                for name, description in _FIELDS.items()
+                for name, description in columns.items()
             ),
             {
                 "@type": "cr:Field",

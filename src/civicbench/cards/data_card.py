@@ -109,6 +109,7 @@ def _describe_whole(record: SnapshotRecord, *, created: str) -> Section:
         ("Made", words(created)),
         ("Personal data", words(record.personal_data)),
         ("Kept apart from the suites", words(apart)),
+        ("A rejected answer beside each", words("yes" if record.preferences else "no")),
         ("Digest of the rows", code(record.digest)),
     )
     return Section("what-it-is", "What it is", (Paragraph(record.description), Pairs(rows)))
@@ -206,11 +207,18 @@ def _describe_samples(samples: tuple[Row, ...]) -> Section:
             Table(
                 f"Row {row.id}",
                 ("Who speaks", "What is said"),
-                tuple((words(turn.role), quote(_shorten(turn.content))) for turn in row.messages),
+                tuple((words(who), quote(_shorten(said))) for who, said in _turns(row)),
             )
             for row in samples
         ),
     )
+
+
+def _turns(row: Row) -> list[tuple[str, str]]:
+    turns: list[tuple[str, str]] = [(turn.role, turn.content) for turn in row.messages]
+    if row.rejected is not None:
+        turns.append(("assistant (rejected answer)", row.rejected))
+    return turns
 
 
 def _shorten(text: str) -> str:

@@ -26,14 +26,15 @@ def render_front_matter(evidence: Evidence) -> str:
 
     The keys are those of Hugging Face's model card metadata, with results as `model-index`.
     """
+    datasets = [evidence.dataset, *(mixed.dataset for mixed in evidence.mixed)]
     metadata = {
         **_licence(evidence.base.licence),
         "base_model": evidence.base.name,
         "base_model_relation": "adapter",
         "library_name": "peft",
         "pipeline_tag": "text-generation",
-        "language": _languages(evidence.dataset.languages),
-        "datasets": [evidence.dataset.name],
+        "language": _languages(tuple(tag for data in datasets for tag in data.languages)),
+        "datasets": [data.name for data in datasets],
         "tags": ["civicbench", "public-sector", evidence.training.method],
         "model-index": [{"name": evidence.model_name, "results": _results(evidence)}],
     }

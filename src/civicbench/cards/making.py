@@ -178,6 +178,7 @@ def describe_reproduction(evidence: Evidence) -> Section:
         ("Base model's tokenizer", base.tokenizer_digest),
         ("Chat template", run.template_digest),
         ("Training data", run.snapshot_digest),
+        *((f"Mixed in: {mixed.dataset.name}", mixed.dataset.digest) for mixed in evidence.mixed),
         ("Trained adapter", run.adapter_digest),
         ("Gate", evidence.gate.digest),
     ]

@@ -1,10 +1,12 @@
 """What a model was made of: the data, and the base model with its licence's duties."""
 
 from civicbench.cards.data_origin import tabulate_splits
+from civicbench.datasets.record import SnapshotRecord
 from civicbench.pages.document import (
     Block,
     Bullets,
     Cell,
+    Details,
     Inset,
     Link,
     Pairs,
@@ -23,8 +25,40 @@ from civicbench.registry.evidence import Evidence
 
 def describe_data(evidence: Evidence) -> Section:
     """Return where the training data comes from, what was done to it, and its limits."""
-    data = evidence.dataset
-    blocks: list[Block] = [
+    blocks = _describe_dataset(evidence.dataset)
+    if evidence.mixed:
+        blocks += [
+            Subheading("Rows of other datasets that were mixed in"),
+            Paragraph(
+                "They were drawn from the train split by the training seed. Rows held out for the "
+                "held-out loss are the dataset's own."
+            ),
+            Table(
+                "Training rows by dataset",
+                ("Dataset", "Rows", "Share asked for", "Licence", "Digest"),
+                tuple(
+                    (
+                        words(mixed.dataset.title),
+                        words(format_count(mixed.rows)),
+                        words(f"{mixed.share:.1%}"),
+                        words(mixed.dataset.licence),
+                        code(mixed.dataset.digest),
+                    )
+                    for mixed in evidence.mixed
+                ),
+            ),
+            *(
+                Details(
+                    f"The dataset {mixed.dataset.name}", tuple(_describe_dataset(mixed.dataset))
+                )
+                for mixed in evidence.mixed
+            ),
+        ]
+    return Section("data", "The data it was trained on", tuple(blocks))
+
+
+def _describe_dataset(data: SnapshotRecord) -> list[Block]:
+    return [
         Paragraph(data.description),
         Pairs(
             (
@@ -70,7 +104,6 @@ def describe_data(evidence: Evidence) -> Section:
         Subheading("Known limits of the data"),
         Bullets(data.limits) if data.limits else Paragraph("None were stated."),
     ]
-    return Section("data", "The data it was trained on", tuple(blocks))
 
 
 def describe_base(evidence: Evidence) -> Section:

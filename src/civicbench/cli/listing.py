@@ -195,6 +195,8 @@ def show_dataset(name: str, samples: int, as_json: bool) -> None:
         click.echo(f"--- {printable(row.id)}")
         for message in row.messages:
             click.echo(f"[{message.role}] {printable(message.content)}")
+        if row.rejected is not None:
+            click.echo(f"[rejected] {printable(row.rejected)}")
 
 
 @click.group()

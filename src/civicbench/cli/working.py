@@ -135,6 +135,14 @@ def _print_plan(made: "Plan") -> None:
         ("Base model", f"{made.model}, {made.parameters:,} weights, {made.licence}"),
         ("Registered as", made.registered_name),
         ("Rows", ", ".join(f"{name} {rows}" for name, rows in made.splits.items())),
+        *(
+            (
+                "Trained on",
+                f"{part.dataset}: {part.rows:,} of {part.available:,} rows, {part.share:.1%} of "
+                f"all; {part.licence}",
+            )
+            for part in made.data
+        ),
         ("Data licences", ", ".join(f"{s.name}: {s.licence}" for s in made.sources)),
         ("Tokens", f"{tokens.tokens:,} an epoch, longest row {tokens.longest_row}{about}"),
         ("Rows too long", str(tokens.too_long)),

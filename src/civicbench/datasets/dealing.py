@@ -57,7 +57,11 @@ class Dealing:
         if not np.count_nonzero(places == 0):
             self._refuse_emptiness()
         written_as = self._settings.written_as
-        writers = [SplitWriter(folder / name, written_as=written_as) for name in SPLITS]
+        preferences = self._settings.format.rejected is not None
+        writers = [
+            SplitWriter(folder / name, written_as=written_as, preferences=preferences)
+            for name in SPLITS
+        ]
         try:
             for line, place in zip(spool.lines(), places.tolist(), strict=True):
                 if place != _LEFT_OUT:

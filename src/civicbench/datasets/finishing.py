@@ -39,6 +39,7 @@ class Finish(Settings):
             id=fill(self.identifier, fields),
             group=fill(self.group, fields).strip(),
             messages=self.format.messages(fields),
+            rejected=self.format.rejected_text(fields),
             fields=fields,
         )
         stratum = str(fields[self.stratify]) if self.stratify else ""
@@ -47,7 +48,7 @@ class Finish(Settings):
             digest_words(stratum)[0],
             *digest_words(row.messages[-2].content),
             *digest_words(row.id),
-            sum(len(message.content) for message in row.messages),
+            sum(len(message.content) for message in row.messages) + len(row.rejected or ""),
         )
         return row.model_dump_json().encode(), key
 

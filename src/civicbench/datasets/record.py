@@ -1,6 +1,6 @@
 """What is kept about a dataset snapshot."""
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from civicbench.datasets.split_files import SplitFormat
 
@@ -75,7 +75,7 @@ class SplitFact(_Fact):
     groups: int
     """Its groups (wording families, documents): none stands in two splits."""
     characters: int
-    """Characters of all turns."""
+    """Characters of all turns and rejected answers."""
     sha256: str
     """Digest of the split's file."""
     rows_sha256: str = ""
@@ -111,5 +111,8 @@ class SnapshotRecord(_Fact):
     """Suites whose items the rows were compared with, and left out where they overlapped."""
     written_as: SplitFormat = "jsonl"
     """How the splits are written, and the ending of their files."""
+    # Records that were written before there were preferences keep their digests.
+    preferences: bool = Field(default=False, exclude_if=lambda preferences: not preferences)
+    """Whether every row has a rejected answer beside the chosen one; not written where none has."""
     digest: str
     """Digest of the splits' rows as JSON lines, however they are written: the snapshot's name."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from civicbench.core.errors import PartAbsentError
 from civicbench.datasets.split_files import iterate_parquet
@@ -25,6 +25,9 @@ class Row(BaseModel):
     """Its group: no group stands in two splits."""
     messages: tuple[Message, ...]
     """The conversation; the last turn is the answer."""
+    # Rows of a dataset without preferences keep their bytes, and so its digest.
+    rejected: str | None = Field(default=None, exclude_if=lambda rejected: rejected is None)
+    """The answer that the last turn is preferred to; None, and not written, where there is none."""
     fields: dict[str, str | int | float | bool | None]
     """The source row's own fields, for suites and slices."""
 

@@ -85,6 +85,7 @@ def write_snapshot_files(
         excluded=excluded.count,
         kept_apart_from=tuple(sorted({reference.suite for reference in context.references})),
         written_as=settings.written_as,
+        preferences=settings.format.rejected is not None,
         digest=digest_json({split.name: split.rows_sha256 or split.sha256 for split in splits}),
     )
     write_text_whole(folder / RECORD_NAME, record.model_dump_json(indent=2) + "\n")

@@ -22,9 +22,11 @@ class SplitWriter:
     Args:
         path: The file, without the ending.
         written_as: How it is written; also its ending.
+        preferences: Whether every row has a rejected answer.
     """
 
-    def __init__(self, path: Path, *, written_as: SplitFormat) -> None:
+    def __init__(self, path: Path, *, written_as: SplitFormat, preferences: bool = False) -> None:
+        self._preferences = preferences
         self.path = path.with_name(f"{path.name}.{written_as}")
         self._digest = sha256()
         self._lines: list[bytes] = []
@@ -35,7 +37,7 @@ class SplitWriter:
             import pyarrow.parquet  # type: ignore[import-untyped]
 
             self._parquet = pyarrow.parquet.ParquetWriter(
-                self._stream, _schema(), compression="zstd", version="2.6"
+                self._stream, self._schema(), compression="zstd", version="2.6"
             )
 
     def write(self, line: bytes) -> None:
@@ -72,8 +74,24 @@ class SplitWriter:
         rows = [json.loads(line) for line in self._lines]
         for row in rows:
             row["fields"] = json.dumps(row["fields"], ensure_ascii=False, separators=(",", ":"))
-        self._parquet.write_table(pyarrow.Table.from_pylist(rows, schema=_schema()))
+        self._parquet.write_table(pyarrow.Table.from_pylist(rows, schema=self._schema()))
         self._lines, self._bytes = [], 0
+
+    def _schema(self) -> Any:
+        """Return the columns; a row's own fields differ in type, and stay together as JSON."""
+        import pyarrow
+
+        turn = pyarrow.struct([("role", pyarrow.string()), ("content", pyarrow.string())])
+        rejected = [("rejected", pyarrow.string())] if self._preferences else []
+        return pyarrow.schema(
+            [
+                ("id", pyarrow.string()),
+                ("group", pyarrow.string()),
+                ("messages", pyarrow.list_(turn)),
+                *rejected,
+                ("fields", pyarrow.string()),
+            ]
+        )
 
 
 def iterate_parquet(path: Path) -> Iterator[dict[str, Any]]:
@@ -95,18 +113,3 @@ def iterate_parquet(path: Path) -> Iterator[dict[str, Any]]:
                 "is a damaged Parquet file", where=str(path), got=str(error)[:200],
                 remedy="remove the snapshot's folder, and build it again",
             ) from None  # fmt: skip
-
-
-def _schema() -> Any:
-    """Return the columns; a row's own fields differ in type, and stay together as JSON."""
-    import pyarrow
-
-    turn = pyarrow.struct([("role", pyarrow.string()), ("content", pyarrow.string())])
-    return pyarrow.schema(
-        [
-            ("id", pyarrow.string()),
-            ("group", pyarrow.string()),
-            ("messages", pyarrow.list_(turn)),
-            ("fields", pyarrow.string()),
-        ]
-    )

@@ -1,14 +1,17 @@
 """What a dataset must be kept apart from: the items of suites, as plain texts."""
 
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from civicbench.datasets.building import Dataset
+from civicbench.datasets.rows import SplitName, iterate_split
 from civicbench.datasets.steps.step import Reference
 from civicbench.evaluation.items import Item, read_file_items
 from civicbench.evaluation.settings import FileItems
 from civicbench.evaluation.suites import Suite, load_suite
 from civicbench.recipes.loading import Recipe
 
+_HELD_OUT: tuple[SplitName, ...] = ("validation", "test")
 # Shorter fields of an item are labels and names, which training rows may well share.
 _SHORTEST_FIELD_WORDS = 8
 
@@ -20,6 +23,32 @@ def recipe_references(recipe: Recipe) -> tuple[Reference, ...]:
         InvalidInputError: A suite has mistakes.
     """
     return _references(recipe.dataset, recipe.suites)
+
+
+def mixed_references(dataset: Dataset, recipe: Recipe, *, snapshot: Path) -> tuple[Reference, ...]:
+    """Return what a dataset must be kept apart from whose rows a recipe mixes in.
+
+    These are the items of the recipe's suites and of those that the dataset names, and what the
+    held-out rows of the recipe's own dataset ask: its groups do not reach into another dataset.
+
+    Args:
+        dataset: The dataset that is mixed in.
+        recipe: The recipe.
+        snapshot: The snapshot of the recipe's own dataset.
+
+    Raises:
+        InvalidInputError: A suite has mistakes.
+    """
+    asked = (
+        Reference(
+            suite=f"{recipe.dataset.settings.name} ({split} split)",
+            item=row.id,
+            text=row.messages[-2].content,
+        )
+        for split in _HELD_OUT
+        for row in iterate_split(snapshot, split)
+    )
+    return tuple(dict.fromkeys((*_references(dataset, recipe.suites), *asked)))
 
 
 def dataset_references(dataset: Dataset) -> tuple[Reference, ...]:

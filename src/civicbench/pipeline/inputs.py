@@ -1,6 +1,6 @@
 """What a recipe's stages read, made ready and checked before any of the long work."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from civicbench.core.stages import StageOutput
 from civicbench.core.workspace import Workspace
 from civicbench.datasets.building import read_record
 from civicbench.datasets.record import SnapshotRecord
-from civicbench.datasets.rows import SplitName, read_split
+from civicbench.datasets.rows import Row, read_split
 from civicbench.evaluation.items import (
     Item,
     Shot,
@@ -26,9 +26,10 @@ from civicbench.models.loading import require_package
 from civicbench.models.prepare import PreparedModel, prepare_model
 from civicbench.models.rendering import ChatRenderer, load_renderer
 from civicbench.pages.stylesheet import check_assets
-from civicbench.pipeline.snapshots import recipe_snapshot
+from civicbench.pipeline.mixing import TrainingData, read_training_data
+from civicbench.pipeline.snapshots import mixed_snapshots, recipe_snapshot
 from civicbench.recipes.loading import Recipe
-from civicbench.training.examples import Example, render_examples
+from civicbench.training.examples import TrainingRows, render_examples, render_pairs
 from civicbench.training.tracking import check_tracker
 
 _GIGABYTE = 1e9
@@ -45,8 +46,10 @@ class RunInputs:
         renderer: Its renderer.
         snapshot: The dataset snapshot's stage.
         snapshot_record: What the snapshot says of itself.
-        train: Training examples.
-        held_out: Examples for the held-out loss.
+        mixed_snapshots: The stages of the snapshots that are mixed in.
+        data: The rows that are trained on, and their name.
+        train: Training examples, or pairs where the objective is dpo.
+        held_out: The same for the held-out loss: rows of the recipe's own dataset.
         items: Each suite's items.
         system_turns: The system turns of the training rows.
     """
@@ -56,8 +59,10 @@ class RunInputs:
     renderer: ChatRenderer
     snapshot: StageOutput
     snapshot_record: SnapshotRecord
-    train: tuple[Example, ...]
-    held_out: tuple[Example, ...]
+    mixed_snapshots: tuple[StageOutput, ...]
+    data: TrainingData
+    train: TrainingRows
+    held_out: TrainingRows
     items: dict[str, tuple[Item, ...]]
     system_turns: SystemTurns
 
@@ -79,7 +84,13 @@ def prepare_inputs(recipe: Recipe, *, workspace: Workspace, reporter: Reporter) 
         suite.settings.name: tuple(suite_items(suite, snapshot=snapshot.folder))
         for suite in recipe.suites
     }
-    system_turns = system_turns_of([row.messages for row in read_split(snapshot.folder, "train")])
+    mixed = mixed_snapshots(
+        recipe, snapshot=snapshot.folder, workspace=workspace, reporter=reporter
+    )
+    data = read_training_data(
+        recipe, snapshot=snapshot.folder, mixed=[output.folder for output in mixed]
+    )
+    system_turns = system_turns_of([row.messages for row in data.rows])
     for suite in recipe.suites:
         found = items[suite.settings.name]
         for task in suite.settings.tasks:
@@ -88,29 +99,50 @@ def prepare_inputs(recipe: Recipe, *, workspace: Workspace, reporter: Reporter) 
     prepared = prepare_model(recipe.model, workspace=workspace, reporter=reporter)
     renderer = load_renderer(prepared)
 
-    def examples(split: SplitName) -> tuple[Example, ...]:
-        rows = read_split(snapshot.folder, split)
-        if not rows and split != "train":
-            return ()
-        return tuple(
-            render_examples(
-                [(row.id, row.messages) for row in rows],
-                renderer=renderer,
-                max_length_tokens=recipe.training.max_length_tokens,
-                context_length_tokens=prepared.record.context_length_tokens,
-            )
-        )
-
+    held_out = read_split(snapshot.folder, "validation")
     return RunInputs(
         recipe=recipe,
         prepared=prepared,
         renderer=renderer,
         snapshot=snapshot,
         snapshot_record=read_record(snapshot.folder),
-        train=examples("train"),
-        held_out=examples("validation"),
+        mixed_snapshots=mixed,
+        data=data,
+        train=render_rows(recipe, data.rows, prepared=prepared, renderer=renderer),
+        held_out=(
+            render_rows(recipe, held_out, prepared=prepared, renderer=renderer) if held_out else ()
+        ),
         items=items,
         system_turns=system_turns,
+    )
+
+
+def render_rows(
+    recipe: Recipe, rows: Iterable[Row], *, prepared: PreparedModel, renderer: ChatRenderer
+) -> TrainingRows:
+    """Return rows as the recipe's objective reads them: examples, or pairs for dpo.
+
+    Raises:
+        InvalidInputError: Rows that cannot be trained on as they are.
+    """
+    longest = recipe.training.max_length_tokens
+    context = prepared.record.context_length_tokens
+    if recipe.training.objective == "sft":
+        return render_examples(
+            [(row.id, row.messages) for row in rows],
+            renderer=renderer,
+            max_length_tokens=longest,
+            context_length_tokens=context,
+        )
+    pairs = []
+    for row in rows:
+        if row.rejected is None:
+            raise InvalidInputError(
+                "dpo needs a rejected answer", where=f"row {row.id}", remedy="build it again"
+            )
+        pairs.append((row.id, row.messages, row.rejected))
+    return render_pairs(
+        pairs, renderer=renderer, max_length_tokens=longest, context_length_tokens=context
     )
 
 

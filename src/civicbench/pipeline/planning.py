@@ -2,24 +2,30 @@
 
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
 from civicbench.core.environment import memory_bytes
-from civicbench.core.progress import Reporter
 from civicbench.core.stages import find_finished
 from civicbench.core.workspace import Workspace
-from civicbench.datasets.building import read_record, snapshot_stage, write_snapshot
-from civicbench.datasets.record import SnapshotRecord, SourceFact
-from civicbench.datasets.rows import Row, read_split
+from civicbench.datasets.building import read_record
+from civicbench.datasets.record import SourceFact
+from civicbench.datasets.rows import Row
 from civicbench.evaluation.prompt_proof import system_turns_of
 from civicbench.evaluation.scoring import Subject, score_stage
 from civicbench.models.prepare import PreparedModel, find_prepared
 from civicbench.models.rendering import load_renderer
-from civicbench.pipeline.decontaminating import recipe_references
 from civicbench.pipeline.inputs import suite_items
-from civicbench.pipeline.snapshots import refuse_absent_sources
+from civicbench.pipeline.mixing import TrainingData, conversations_of, read_training_data
+from civicbench.pipeline.planned_data import (
+    PlannedData,
+    PlannedSnapshots,
+    find_or_write_snapshots,
+    mixed_sources,
+    plan_data,
+)
 from civicbench.recipes.loading import Recipe
 from civicbench.registry.gates import Rule
 from civicbench.training.memory import (
@@ -59,7 +65,7 @@ class PlannedTokens(_Part):
     rows: int
     """Training rows."""
     tokens: int
-    """Tokens of one epoch, prompts and answers."""
+    """Tokens of one epoch, prompts and answers, those of both answers of a preference."""
     longest_row: int
     """Tokens of the longest row."""
     longest_answer: int
@@ -111,9 +117,11 @@ class Plan(_Part):
     registered_name: str
     """The model's name in the registry."""
     splits: dict[str, int]
-    """Rows by split."""
+    """Rows of the recipe's own dataset by split."""
+    data: tuple[PlannedData, ...]
+    """Training rows by dataset, the recipe's own first."""
     sources: tuple[SourceFact, ...]
-    """The dataset's sources with their licences."""
+    """The datasets' sources with their licences."""
     tokens: PlannedTokens
     """What training reads."""
     steps: int
@@ -139,33 +147,21 @@ def plan_recipe(recipe: Recipe, *, workspace: Workspace) -> Plan:
         InvalidInputError: The dataset or a suite has mistakes.
     """
     prepared = find_prepared(recipe.model, workspace=workspace)
-    references = recipe_references(recipe)
-    stage = snapshot_stage(recipe.dataset, workspace=workspace, references=references)
-    found = find_finished(stage)
-    if found is not None:
-        return _plan(recipe, prepared, found.folder, True, workspace=workspace)
-    refuse_absent_sources(recipe.dataset, workspace=workspace)
-    with tempfile.TemporaryDirectory() as folder:
-        write_snapshot(
-            recipe.dataset,
-            Path(folder),
-            workspace=workspace,
-            reporter=Reporter(),
-            references=references,
-        )
-        return _plan(recipe, prepared, Path(folder), False, workspace=workspace)
+    with tempfile.TemporaryDirectory() as name:
+        snapshots = find_or_write_snapshots(recipe, folder=Path(name), workspace=workspace)
+        return _plan(recipe, prepared, snapshots, workspace=workspace)
 
 
 def _plan(
     recipe: Recipe,
     prepared: PreparedModel | None,
-    snapshot: Path,
-    snapshot_done: bool,
+    snapshots: PlannedSnapshots,
     *,
     workspace: Workspace,
 ) -> Plan:
-    record = read_record(snapshot)
-    tokens = _tokens(recipe, prepared, read_split(snapshot, "train"))
+    record = read_record(snapshots.own)
+    data = read_training_data(recipe, snapshot=snapshots.own, mixed=snapshots.mixed)
+    tokens = _tokens(recipe, prepared, data.rows)
     settings = recipe.training
     batches = -(-tokens.rows // settings.batch_size_rows)
     per_epoch = max(-(-batches // settings.gradient_accumulation_steps), 1)
@@ -189,26 +185,28 @@ def _plan(
         licence_duties=recipe.model.licence.duties,
         registered_name=recipe.registered_name,
         splits={split.name: split.rows for split in record.splits},
-        sources=record.sources,
+        data=plan_data(record, data),
+        sources=(*record.sources, *mixed_sources(data)),
         tokens=tokens,
         steps=max(round(per_epoch * settings.epochs), 1),
         devices=devices,
         memory=_per_device(memory, devices=devices, available=available),
         training_time_s=None if hardware else _time_s(recipe, tokens),
-        stages=_stages(recipe, prepared, record, snapshot, snapshot_done, workspace=workspace),
+        stages=_stages(recipe, prepared, snapshots, data, workspace=workspace),
         gate=recipe.gate.name,
         rules=recipe.gate.rules,
     )
 
 
-def _tokens(recipe: Recipe, prepared: PreparedModel | None, rows: list[Row]) -> PlannedTokens:
+def _tokens(recipe: Recipe, prepared: PreparedModel | None, rows: Sequence[Row]) -> PlannedTokens:
+    conversations = [turns for row in rows for turns in conversations_of(row)]
     if prepared is not None:
         renderer = load_renderer(prepared)
-        rendered = [renderer.render_example(row.messages) for row in rows]
+        rendered = [renderer.render_example(messages) for messages in conversations]
         lengths = [len(e.prompt_ids) + len(e.completion_ids) for e in rendered]
         answers = [len(e.completion_ids) for e in rendered]
     else:
-        turns = [[len(m.content) / _CHARACTERS_PER_TOKEN for m in row.messages] for row in rows]
+        turns = [[len(m.content) / _CHARACTERS_PER_TOKEN for m in c] for c in conversations]
         lengths = [int(sum(t) + _TEMPLATE_TOKENS_PER_TURN * len(t)) for t in turns]
         answers = [int(t[-1]) + 1 for t in turns]
     return PlannedTokens(
@@ -265,26 +263,25 @@ def _time_s(recipe: Recipe, tokens: PlannedTokens) -> float:
 def _stages(
     recipe: Recipe,
     prepared: PreparedModel | None,
-    record: SnapshotRecord,
-    snapshot: Path,
-    snapshot_done: bool,
+    snapshots: PlannedSnapshots,
+    data: TrainingData,
     *,
     workspace: Workspace,
 ) -> tuple[PlannedStage, ...]:
     stages = [
-        PlannedStage(name=f"dataset {recipe.dataset.settings.name}", done=snapshot_done),
+        *(PlannedStage(name=f"dataset {name}", done=done) for name, done in snapshots.done),
         PlannedStage(name=f"base model {recipe.model.name}", done=prepared is not None),
     ]
     trained = None
     if prepared is not None:
         stage = training_stage(
-            recipe.training, prepared, snapshot_digest=record.digest, workspace=workspace
+            recipe.training, prepared, snapshot_digest=data.digest, workspace=workspace
         )
         trained = find_finished(stage)
     name = f"training {recipe.training.method} on {recipe.model.name}"
     stages.append(PlannedStage(name=name, done=trained is not None))
     adapter = read_training_record(trained.folder).adapter_digest if trained else None
-    system_turns = system_turns_of([row.messages for row in read_split(snapshot, "train")])
+    system_turns = system_turns_of([row.messages for row in data.rows])
     for role in ("base", "tuned"):
         for suite in recipe.suites:
             done = False
@@ -298,7 +295,7 @@ def _stages(
                     engine=recipe.settings.evaluation_engine,
                     trained_system_turns=system_turns,
                 )
-                items = suite_items(suite, snapshot=snapshot)
+                items = suite_items(suite, snapshot=snapshots.own)
                 scored = score_stage(suite.settings, items, subject, workspace=workspace)
                 done = find_finished(scored) is not None
             stages.append(

@@ -11,10 +11,11 @@ from civicbench.datasets.rows import SplitName
 from civicbench.datasets.snapshots import read_rows
 from civicbench.models.prepare import prepare_model
 from civicbench.models.rendering import load_renderer
+from civicbench.pipeline.inputs import render_rows
 from civicbench.pipeline.snapshots import recipe_snapshot
 from civicbench.recipes.loading import Recipe
 from civicbench.training.collating import collate
-from civicbench.training.examples import IGNORED_LABEL, render_examples
+from civicbench.training.examples import IGNORED_LABEL, Example, PreferencePair
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -67,7 +68,7 @@ class Preview(_Part):
     split: SplitName
     """The split that the rows are of."""
     rows: tuple[PreviewRow, ...]
-    """The batch."""
+    """The batch; a preference makes two rows of it, the chosen answer first."""
 
 
 def preview_recipe(
@@ -102,12 +103,11 @@ def preview_recipe(
         )
     prepared = prepare_model(recipe.model, workspace=workspace, reporter=reporter)
     renderer = load_renderer(prepared)
-    examples = render_examples(
-        [(row.id, row.messages) for row in chosen],
-        renderer=renderer,
-        max_length_tokens=recipe.training.max_length_tokens,
-        context_length_tokens=prepared.record.context_length_tokens,
-    )
+    examples = [
+        example
+        for rendered in render_rows(recipe, chosen, prepared=prepared, renderer=renderer)
+        for example in _conversations(rendered)
+    ]
     batch = collate(examples, renderer=renderer)
     shown = []
     for position, example in enumerate(examples):
@@ -128,6 +128,15 @@ def preview_recipe(
         )
     return Preview(
         recipe=recipe.settings.name, model=recipe.model.name, split=split, rows=tuple(shown)
+    )
+
+
+def _conversations(row: Example | PreferencePair) -> tuple[Example, ...]:
+    if isinstance(row, Example):
+        return (row,)
+    return (
+        Example(f"{row.name} (chosen)", row.chosen),
+        Example(f"{row.name} (rejected)", row.rejected),
     )
 
 

@@ -131,7 +131,7 @@ def training_inputs(inputs: RunInputs) -> TrainingInputs:
         renderer=inputs.renderer,
         train=inputs.train,
         held_out=inputs.held_out,
-        snapshot_digest=inputs.snapshot_record.digest,
+        snapshot_digest=inputs.data.digest,
         spread=spread_over_devices(inputs),
     )
 
@@ -252,6 +252,7 @@ def _evidence(
         ),
         base=inputs.prepared.record,
         dataset=inputs.snapshot_record,
+        mixed=tuple(mixed.fact for mixed in inputs.data.mixed),
         training=training,
         suites=tuple(
             SuiteFact(
@@ -286,7 +287,7 @@ def _version_files(trained: StageOutput, scores: RecipeScores) -> dict[str, Path
 
 
 def _times(inputs: RunInputs, trained: StageOutput, scores: RecipeScores) -> dict[str, float]:
-    outputs = [inputs.snapshot, trained]
+    outputs = [inputs.snapshot, *inputs.mixed_snapshots, trained]
     for suite in scores.suites:
         name = suite.settings.name
         outputs += [scores.base[name], scores.tuned.outputs[name]]

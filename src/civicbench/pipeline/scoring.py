@@ -226,7 +226,7 @@ class Models:
                     precision=settings.evaluation_precision,
                     devices=1 if settings.hardware is None else settings.hardware.devices,
                     adapters={c.digest: c.folder for c in self._contenders},
-                    probe=self._inputs.train[0].rendered.prompt_ids,
+                    probe=self._inputs.train[0].prompt_ids,
                 ),
                 renderer=self._inputs.renderer,
             )
@@ -244,7 +244,7 @@ class Models:
                     quantisation=recipe.training.quantisation,
                     spread=spread_over_devices(self._inputs),
                     adapters={c.digest: c.folder for c in self._contenders},
-                    probe=self._inputs.train[0].rendered.prompt_ids,
+                    probe=self._inputs.train[0].prompt_ids,
                 ),
                 ranks=self._ranks,
             )

@@ -23,9 +23,9 @@ class RowChange(_Part):
     id: str
     """The row's name."""
     before: str
-    """Its split and last turn before; empty where it was not there."""
+    """Its split and answers before; empty where it was not there."""
     after: str
-    """Its split and last turn after; empty where it is not there."""
+    """Its split and answers after; empty where it is not there."""
 
 
 class SplitChange(_Part):
@@ -147,7 +147,8 @@ def _digest(row: Row) -> str:
 
 
 def _show(split: SplitName, row: Row) -> str:
-    return f"{split}: {row.messages[-1].content}"
+    rejected = "" if row.rejected is None else f" | rejected: {row.rejected}"
+    return f"{split}: {row.messages[-1].content}{rejected}"
 
 
 def _splits(before: SnapshotRecord, after: SnapshotRecord) -> tuple[SplitChange, ...]:

@@ -1,4 +1,6 @@
-"""A recipe's snapshot: built where it does not stand done, or refused where that needs fetching."""
+"""A recipe's snapshots: built where they do not stand, or refused where that needs fetching."""
+
+from pathlib import Path
 
 from civicbench.core.errors import PartAbsentError
 from civicbench.core.fetching import find_file
@@ -7,7 +9,7 @@ from civicbench.core.stages import StageOutput
 from civicbench.core.workspace import Workspace
 from civicbench.datasets.building import Dataset, build_snapshot
 from civicbench.datasets.sources import pinned_files
-from civicbench.pipeline.decontaminating import recipe_references
+from civicbench.pipeline.decontaminating import mixed_references, recipe_references
 from civicbench.recipes.loading import Recipe
 
 
@@ -22,6 +24,31 @@ def recipe_snapshot(recipe: Recipe, *, workspace: Workspace, reporter: Reporter)
         references=recipe_references(recipe),
         workspace=workspace,
         reporter=reporter,
+    )
+
+
+def mixed_snapshots(
+    recipe: Recipe, *, snapshot: Path, workspace: Workspace, reporter: Reporter
+) -> tuple[StageOutput, ...]:
+    """Return the snapshots that a recipe mixes in, kept apart from its suites and held-out rows.
+
+    Args:
+        recipe: The recipe.
+        snapshot: The snapshot of its own dataset.
+        workspace: Where work is kept.
+        reporter: Told what is going on.
+
+    Raises:
+        CivicbenchError: A source is absent, or sources, rows or suites have mistakes.
+    """
+    return tuple(
+        build_snapshot(
+            dataset,
+            references=mixed_references(dataset, recipe, snapshot=snapshot),
+            workspace=workspace,
+            reporter=reporter,
+        )
+        for dataset in recipe.mixed
     )
 
 

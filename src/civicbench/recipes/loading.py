@@ -45,6 +45,7 @@ class Recipe:
         settings: The resolved settings.
         model: The base model's catalogue entry.
         dataset: The dataset.
+        mixed: The datasets that are mixed in, in the order of `settings.mixing`.
         training: The training settings.
         suites: The suites.
         gate: The gate.
@@ -56,6 +57,7 @@ class Recipe:
     settings: RecipeSettings
     model: ModelEntry
     dataset: Dataset
+    mixed: tuple[Dataset, ...]
     training: TrainingSettings
     suites: tuple[Suite, ...]
     gate: Gate
@@ -117,6 +119,7 @@ def load_recipe(reference: str, *, overrides: Sequence[str] = ()) -> Recipe:
         settings=settings,
         model=load_model_entry(settings.model),
         dataset=load_dataset_settings(settings.dataset),
+        mixed=tuple(load_dataset_settings(mixed.dataset) for mixed in settings.mixing),
         training=TrainingSettings.model_validate(settings.training.model_dump(exclude={"use"})),
         suites=tuple(load_suite(name) for name in settings.evaluation),
         gate=load_gate(settings.gate),
@@ -137,6 +140,7 @@ def _unknown_names(mapping: dict[str, Any]) -> list[str]:
     training = mapping.get("training")
     use = training.get("use") if isinstance(training, dict) else None
     suites, trackers = mapping.get("evaluation"), mapping.get("trackers")
+    mixing = mapping.get("mixing")
     named = [
         ("configs/models/{name}.yaml", mapping.get("model"), "model"),
         ("datasets/{name}/dataset.yaml", mapping.get("dataset"), "dataset"),
@@ -149,6 +153,12 @@ def _unknown_names(mapping: dict[str, Any]) -> list[str]:
     ):
         if isinstance(names, list):
             named += [(kind, name, f"{key}.{place}") for place, name in enumerate(names)]
+    if isinstance(mixing, list):
+        named += [
+            ("datasets/{name}/dataset.yaml", mixed.get("dataset"), f"mixing.{place}.dataset")
+            for place, mixed in enumerate(mixing)
+            if isinstance(mixed, dict)
+        ]
     found = [unknown_name(kind, name, key=key) for kind, name, key in named]
     return [mistake for mistake in found if mistake is not None]
 
@@ -178,6 +188,7 @@ def _misfits(recipe: Recipe) -> list[str]:
                 f"evaluation: suite {suite.settings.name} asks rows of dataset {items.dataset}, "
                 f"and this recipe trains on {recipe.settings.dataset}"
             )
+    found += _data_misfits(recipe)
     method = load_method(recipe.settings.training.use).settings.method
     if recipe.training.method != method:
         found.append(
@@ -190,4 +201,31 @@ def _misfits(recipe: Recipe) -> list[str]:
             f"{recipe.model.architecture.context_length_tokens} tokens that "
             f"{recipe.model.name} reads"
         )
+    return found
+
+
+def _data_misfits(recipe: Recipe) -> list[str]:
+    """Return where datasets do not fit the objective, or may not be mixed in."""
+    named = [("dataset", recipe.dataset)]
+    named += [(f"mixing.{place}.dataset", mixed) for place, mixed in enumerate(recipe.mixed)]
+    found = []
+    for key, dataset in named:
+        name = dataset.settings.name
+        has_rejected = dataset.settings.format.rejected is not None
+        if recipe.training.objective == "dpo" and not has_rejected:
+            found.append(
+                f"{key}: dpo needs a rejected answer beside each chosen one, and {name} has none: "
+                "give its format a `rejected`, or use a method whose objective is sft"
+            )
+        if recipe.training.objective == "sft" and has_rejected:
+            found.append(
+                f"{key}: {name} holds preferences, and sft would pass over every rejected answer: "
+                "use a method whose objective is dpo, or a dataset whose format has no `rejected`"
+            )
+    for key, dataset in named[1:]:
+        if dataset.suites is None:
+            found.append(
+                f"{key}: {dataset.settings.name} has no step decontaminate, so its rows would not "
+                "be kept apart from this recipe's suites: add the step to its dataset.yaml"
+            )
     return found

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from civicbench.core.settings import Settings
 from civicbench.training.settings import TrainingSettings
@@ -15,6 +15,15 @@ class RecipeTraining(TrainingSettings):
 
     use: Name
     """The method: a file of `training/`."""
+
+
+class MixedDataset(Settings):
+    """A dataset of which some rows are mixed into the training rows."""
+
+    dataset: Name
+    """The dataset: a folder of `datasets/`; its train split is drawn from."""
+    share: Annotated[float, Field(gt=0, lt=1)]
+    """Share that its rows have in all training rows after mixing."""
 
 
 class Hardware(Settings):
@@ -43,6 +52,8 @@ class RecipeSettings(Settings):
     """The base model: a file of `configs/models/`."""
     dataset: Name
     """The dataset: a folder of `datasets/`."""
+    mixing: tuple[MixedDataset, ...] = ()
+    """Datasets mixed into the training rows, such as refusals that keep a model safe."""
     training: RecipeTraining
     """How the model is trained."""
     evaluation: Annotated[tuple[Name, ...], Field(min_length=1)]
@@ -67,3 +78,23 @@ class RecipeSettings(Settings):
         if double:
             raise ValueError(f"named twice: {', '.join(double)}")
         return names
+
+    @field_validator("mixing")
+    @classmethod
+    def _leave_the_domain_a_share(
+        cls, mixing: tuple[MixedDataset, ...]
+    ) -> tuple[MixedDataset, ...]:
+        names = [mixed.dataset for mixed in mixing]
+        double = sorted({name for name in names if names.count(name) > 1})
+        if double:
+            raise ValueError(f"named twice: {', '.join(double)}")
+        total = sum(mixed.share for mixed in mixing)
+        if total >= 1:
+            raise ValueError(f"the shares add up to {total:g}: nothing is left for the dataset")
+        return mixing
+
+    @model_validator(mode="after")
+    def _mix_other_datasets(self) -> "RecipeSettings":
+        if self.dataset in {mixed.dataset for mixed in self.mixing}:
+            raise ValueError(f"mixing: {self.dataset} is the recipe's own dataset")
+        return self

@@ -103,7 +103,7 @@ def _disagreements(evidence: Evidence) -> Iterator[str]:
     expected = [
         ("base weights of training", training.base_weights_digest, base.weights_digest),
         ("chat template of training", training.template_digest, base.template_digest),
-        ("data of training", training.snapshot_digest, evidence.dataset.digest),
+        ("data of training", training.snapshot_digest, evidence.training_data_digest),
     ]
     for suite in evidence.suites:
         for result, adapter in ((suite.base, None), (suite.tuned, training.adapter_digest)):

@@ -1,12 +1,13 @@
 """The one evidence object of a version; every card and page is a rendering of it."""
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from civicbench.core.digests import digest_json
 from civicbench.datasets.record import SnapshotRecord
 from civicbench.evaluation.results import Comparison, SuiteResult
 from civicbench.models.record import ModelRecord
 from civicbench.registry.gates import GateVerdict
+from civicbench.training.inputs import MixedSnapshot, training_data_digest
 from civicbench.training.record import TrainingMeasurements, TrainingRecord
 
 
@@ -33,6 +34,17 @@ class RecipeFact(_Fact):
     """The resolved recipe as YAML."""
     reproduce: str
     """The one command that makes the version again."""
+
+
+class MixedData(_Fact):
+    """A dataset of which some rows were mixed into the training rows."""
+
+    dataset: SnapshotRecord
+    """The dataset."""
+    share: float
+    """Share of its rows in all training rows that the recipe asked for."""
+    rows: int
+    """Rows of it that were trained on."""
 
 
 class SuiteFact(_Fact):
@@ -70,7 +82,10 @@ class Evidence(_Fact):
     base: ModelRecord
     """The base model."""
     dataset: SnapshotRecord
-    """The training data."""
+    """The training data: the recipe's own dataset."""
+    # Versions that were registered before there was mixing keep their digests.
+    mixed: tuple[MixedData, ...] = Field(default=(), exclude_if=lambda mixed: not mixed)
+    """What was mixed into it; not written where nothing was."""
     training: TrainingRecord
     """The training run."""
     suites: tuple[SuiteFact, ...]
@@ -79,6 +94,16 @@ class Evidence(_Fact):
     """Every metric, tuned against base."""
     gate: GateVerdict
     """What the gate found."""
+
+    @property
+    def training_data_digest(self) -> str:
+        """The name of all rows that were trained on."""
+        return training_data_digest(
+            self.dataset.digest,
+            mixed=[
+                MixedSnapshot(one.dataset.name, one.dataset.digest, one.rows) for one in self.mixed
+            ],
+        )
 
     @property
     def digest(self) -> str:

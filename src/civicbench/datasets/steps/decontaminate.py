@@ -24,9 +24,9 @@ class Decontaminate(RowStep):
     """Leaves out rows that overlap with an item of a suite.
 
     The suites are those named here and, where the dataset is built for a recipe, the recipe's.
-    Compared are the fields that the user's turn and the answer are made of, as words without case
-    and punctuation. A suite's item that is shorter than `words` must be found in a row whole; one
-    shorter than `shortest_words` counts only where a field says nothing else.
+    Compared are the fields that the user's turn, the answer and a rejected answer are made of, as
+    words without case and punctuation. A suite's item that is shorter than `words` must be found in
+    a row whole; one shorter than `shortest_words` counts only where a field says nothing else.
     """
 
     step: Literal["decontaminate"] = "decontaminate"

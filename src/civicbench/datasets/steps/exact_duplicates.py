@@ -20,7 +20,7 @@ class ExactDuplicates(WholeStep):
     step: Literal["exact-duplicates"] = "exact-duplicates"
     """The step's name."""
     fields: tuple[str, ...] | None = None
-    """Fields that make two rows the same; None compares the user's turn and the answer."""
+    """Fields that make two rows the same; None compares the user's turn and every answer."""
     fold: bool = False
     """Whether case, blanks and punctuation are left out of the comparison."""
 
@@ -42,6 +42,9 @@ class ExactDuplicates(WholeStep):
         def key(fields: Fields) -> tuple[int, ...]:
             if names is None:
                 parts = [template.user_text(fields), template.assistant_text(fields)]
+                rejected = template.rejected_text(fields)
+                if rejected is not None:
+                    parts.append(rejected)
             else:
                 parts = [str(fields.get(name)) for name in names]
             return digest_words("\x1f".join(map(folded, parts) if self.fold else parts))
