@@ -130,6 +130,7 @@ def build_trainable_model(
         return base
     assert settings.rank  # noqa: S101 (validated)
     assert settings.alpha  # noqa: S101 (validated)
+    assert settings.target_modules  # noqa: S101 (validated)
     configuration = LoraConfig(
         r=settings.rank,
         lora_alpha=settings.alpha,
