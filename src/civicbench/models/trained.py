@@ -29,8 +29,19 @@ ADAPTER_WEIGHTS_NAME = "adapter_model.safetensors"
 ADAPTER_CONFIGURATION_NAME = "adapter_config.json"
 CONFIGURATION_NAME = "config.json"
 GENERATION_NAME = "generation_config.json"
+ADAPTER_FOLDER = "adapter"
+FULL_FOLDER = "model"
 _FULL_WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 _LARGEST_FILE = "5GB"
+
+
+def trained_folder(method: str) -> str:
+    """Return the folder in which a version keeps what a training method made.
+
+    Args:
+        method: The training settings' method.
+    """
+    return FULL_FOLDER if method == "full" else ADAPTER_FOLDER
 
 
 def trained_kind(folder: Path) -> TrainedKind:
