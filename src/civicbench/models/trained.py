@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from civicbench.core.documents import read_text
 from civicbench.core.errors import InvalidInputError, PartAbsentError
+from civicbench.core.files import write_json_whole
 from civicbench.models.loading import (
     PROVENANCE_NAME,
     Precision,
@@ -146,3 +147,17 @@ def write_weights(model: "PreTrainedModel", *, folder: Path, precision: Precisio
         max_shard_size=_LARGEST_FILE,
         metadata={"format": "pt"},
     )
+
+
+def write_configuration(source: Path, *, folder: Path, precision: Precision) -> None:
+    """Write a model's configuration, naming the number format of the weights beside it.
+
+    Args:
+        source: The configuration that is taken over.
+        folder: Gets `config.json`.
+        precision: The weights' number format.
+    """
+    configuration = json.loads(read_text(source))
+    configuration.pop("torch_dtype", None)
+    configuration["dtype"] = precision
+    write_json_whole(folder / CONFIGURATION_NAME, configuration)
