@@ -1,7 +1,6 @@
 """Methods at work on few rows: settings, a plain loop, and what a model says of the rows."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +8,13 @@ import torch
 from tests.training.factory import make_settings
 
 from civicbench.core.files import write_json_whole
+from civicbench.core.ranks import Ranks
 from civicbench.models.loading import PROVENANCE_NAME
 from civicbench.models.prepare import PreparedModel
-from civicbench.training.adapting import build_trainable_model, save_trained, trainable_groups
+from civicbench.training.adapting import build_trainable_model, save_trained
 from civicbench.training.examples import Example
-from civicbench.training.optimising import build_optimiser, set_learning_rate
+from civicbench.training.loop import TrainingLoop
+from civicbench.training.objectives import build_objective
 from civicbench.training.settings import TrainingSettings
 
 FULL: dict[str, Any] = {
@@ -52,20 +53,21 @@ def logits_of(model: Any, examples: Sequence[Example]) -> torch.Tensor:
 def steps(
     model: Any, settings: TrainingSettings, examples: Sequence[Example], *, count: int
 ) -> list[float]:
-    """Train on all examples at once, so many times; return each step's loss."""
-    optimiser = build_optimiser(trainable_groups(model, settings), settings=settings)
-    set_learning_rate(optimiser, settings.learning_rate)
-    losses = []
-    model.train()
-    for _ in range(count):
-        loss = sum(
-            model(input_ids=torch.tensor([e.input_ids]), labels=torch.tensor([e.labels])).loss
-            for e in examples
-        ) / len(examples)
-        loss.backward()
-        optimiser.step()
-        optimiser.zero_grad()
-        losses.append(loss.item())
+    """Train on all examples in each of so many steps, at a constant rate; return their losses."""
+    changes = {
+        "batch_size_rows": len(examples),
+        "gradient_accumulation_steps": 1,
+        "epochs": count,
+        "schedule": "constant",
+        "warmup_share": 0.0,
+    }
+    settings = settings.model_copy(update=changes)
+    loop = TrainingLoop(
+        settings, model, objective=build_objective(settings, examples), ranks=Ranks()
+    )
+    losses = [loop.take_step(step, stop_asked=False).loss for step in range(count)]
+    base = model if settings.method == "full" else model.get_base_model()
+    base.set_attn_implementation("sdpa")  # for forward passes of the test's own
     return losses
 
 
@@ -91,10 +93,3 @@ def trained(
     model = build_trainable_model(settings, prepared, spread=False)
     steps(model, settings, examples, count=count)
     return model, save(model, settings, prepared, folder)
-
-
-@contextmanager
-def switched_off(model: Any) -> Iterator[None]:
-    """Let an adapted model answer without its adapter."""
-    with model.disable_adapter():
-        yield

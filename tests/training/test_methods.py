@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
+from tests.training.factory import run
 from tests.training.methods import (
     ADAPTERS,
     FULL,
@@ -16,13 +17,16 @@ from tests.training.methods import (
     steps,
     trained,
 )
+from tests.training.test_resuming import StoppedError, stop_at
 
+from civicbench.core.digests import digest_files
 from civicbench.core.errors import InvalidInputError
 from civicbench.models.loading import load_base
 from civicbench.models.prepare import PreparedModel
 from civicbench.models.trained import load_trained
 from civicbench.training.adapting import build_trainable_model, trainable_groups
 from civicbench.training.inputs import TrainingInputs
+from civicbench.training.running import read_training_measurements
 
 WEIGHTS = "adapter_model.safetensors"
 SAME = 1e-4
@@ -87,6 +91,24 @@ def test_what_is_trained_is_float32_whatever_the_base_is_held_in(
         pytest.importorskip("bitsandbytes")
     model = built({**changes, "precision": "bfloat16"}, tiny)
     assert {w.dtype for w in model.parameters() if w.requires_grad} == {torch.float32}
+
+
+@pytest.mark.parametrize("name", ["dora", "pissa", "lora-plus", "qlora", "full"])
+def test_a_run_that_was_stopped_goes_on_to_the_same_bytes(
+    name: str, inputs: TrainingInputs, tmp_path: Path
+) -> None:
+    changes = {**ADAPTERS, **QUANTISED, "full": FULL}[name]
+    if "quantisation" in changes:
+        pytest.importorskip("bitsandbytes")
+    settings = settings_of(changes)
+    whole = run(settings, inputs, tmp_path / "whole")
+    with pytest.MonkeyPatch.context() as patch:
+        stop_at(5, patch)
+        with pytest.raises(StoppedError):
+            run(settings, inputs, tmp_path / "stopped")
+    again = run(settings, inputs, tmp_path / "stopped")
+    assert read_training_measurements(again).resumed_from_step == 4
+    assert digest_files(again / "adapter") == digest_files(whole / "adapter")
 
 
 def test_pissa_trains_what_the_base_has_most_of(
