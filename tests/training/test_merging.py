@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from peft import PeftModel
 from safetensors.torch import load_file, save_file
 from tests.training.methods import ADAPTERS, FULL, QUANTISED, logits_of, trained
 
@@ -66,6 +67,30 @@ def test_a_model_that_was_merged_wrongly_is_refused_with_how_far_it_is_apart(
             rows=[example.rendered for example in inputs.train],
         )  # fmt: skip
     assert "nats a token" in str(caught.value)
+
+
+def test_a_merge_is_held_to_float32_whatever_it_is_rounded_to(
+    tiny: PreparedModel,
+    inputs: TrainingInputs,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """0.25 nats are for rounding: a merge that is off by less is refused all the same."""
+    _, made = trained({}, tiny, inputs.train, tmp_path / "made")
+    measure = merging.answer_log_likelihoods
+
+    def moved(model: Any, rows: Any) -> list[list[float]]:
+        off = 0.0 if isinstance(model, PeftModel) else 1e-3
+        return [[value - off for value in row] for row in measure(model, rows)]
+
+    monkeypatch.setattr(merging, "answer_log_likelihoods", moved)
+    (tmp_path / "merged").mkdir()
+    with pytest.raises(WorkFailedError, match=r"0\.001 nats a token"):
+        write_merged(
+            tiny, made, folder=tmp_path / "merged", precision="bfloat16",
+            rows=[example.rendered for example in inputs.train],
+        )  # fmt: skip
+    assert not list((tmp_path / "merged").iterdir())
 
 
 @pytest.mark.parametrize("found", [float("nan"), -1.2, float("-inf")])
