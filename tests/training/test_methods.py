@@ -83,6 +83,18 @@ def test_a_quantised_base_is_trained_on_a_cpu(
     assert apart(logits_of(again, inputs.train), logits_of(model, inputs.train)) < SAME
 
 
+@pytest.mark.parametrize("name", QUANTISED)
+def test_a_held_out_loss_between_steps_changes_no_step(
+    name: str, tiny: PreparedModel, inputs: TrainingInputs
+) -> None:
+    pytest.importorskip("bitsandbytes")
+    settings = settings_of(QUANTISED[name])
+    looked_at = built(QUANTISED[name], tiny)
+    logits_of(looked_at, inputs.train)
+    expected = steps(built(QUANTISED[name], tiny), settings, inputs.train, count=3)
+    assert steps(looked_at, settings, inputs.train, count=3) == expected
+
+
 @pytest.mark.parametrize("changes", [*ADAPTERS.values(), *QUANTISED.values(), FULL])
 def test_what_is_trained_is_float32_whatever_the_base_is_held_in(
     changes: dict[str, Any], tiny: PreparedModel
