@@ -105,7 +105,7 @@ def test_overrides_win_over_the_recipe_its_parents_and_the_method(write: WriteRe
         ("training.rank.deep=4", "training.rank is not a mapping"),
         ("evaluation.0=smoke", "evaluation is not a mapping"),
         ("training.rank=[", "command line: training.rank: is not a valid value"),
-        ("training.rank=", "training.rank: input should be a valid integer; got None"),
+        ("training.rank=", "lora needs rank"),
         ("training.rnk=4", "training.rnk: unknown key; did you mean rank?"),
         ("trainin.rank=4", "trainin: unknown key; did you mean training?"),
         ("model=tiny", "model: there is no 'tiny' in configs/models/"),

@@ -27,11 +27,12 @@ def render_front_matter(evidence: Evidence) -> str:
     The keys are those of Hugging Face's model card metadata, with results as `model-index`.
     """
     datasets = [evidence.dataset, *(mixed.dataset for mixed in evidence.mixed)]
+    full = evidence.training.method == "full"
     metadata = {
         **_licence(evidence.base.licence),
         "base_model": evidence.base.name,
-        "base_model_relation": "adapter",
-        "library_name": "peft",
+        "base_model_relation": "finetune" if full else "adapter",
+        "library_name": "transformers" if full else "peft",
         "pipeline_tag": "text-generation",
         "language": _languages(tuple(tag for data in datasets for tag in data.languages)),
         "datasets": [data.name for data in datasets],

@@ -35,7 +35,7 @@ def describe_training(evidence: Evidence) -> Section:
         (
             Pairs(
                 (
-                    ("Method", words(run.method)),
+                    ("Method", words(name_method(run))),
                     ("Rows trained on", words(format_count(run.rows))),
                     ("Passes over the rows", words(f"{run.epochs:g}")),
                     ("Steps", words(format_count(run.steps))),
@@ -49,8 +49,10 @@ def describe_training(evidence: Evidence) -> Section:
                     (
                         "Weights trained",
                         words(
-                            f"{format_count(run.trainable_parameters)}, beside the base model's "
-                            f"{format_count(evidence.base.parameters)}"
+                            f"every weight: {format_count(run.trainable_parameters)}"
+                            if run.method == "full"
+                            else f"{format_count(run.trainable_parameters)}, beside the base "
+                            f"model's {format_count(evidence.base.parameters)}"
                         ),
                     ),
                     ("Seed", words(str(run.seed))),
@@ -72,6 +74,22 @@ def describe_training(evidence: Evidence) -> Section:
             ),
         ),
     )
+
+
+def name_method(run: TrainingRecord) -> str:
+    """Return a training method in words, from the settings that tell it from others."""
+    settings = run.settings
+    if run.method != "lora":
+        return "full fine-tuning" if run.method == "full" else run.method
+    parts = [
+        "DoRA" if settings.get("weight_decomposed") else "LoRA",
+        "rank-stabilised (rsLoRA)" if settings.get("rank_stabilised") else "",
+        "started as PiSSA" if settings.get("initialisation") == "pissa" else "",
+        "with LoRA+" if settings.get("b_learning_rate_ratio", 1.0) != 1.0 else "",
+        f"on a base held in {settings['quantisation']}" if settings.get("quantisation") else "",
+        "on preference pairs (DPO)" if settings.get("objective") == "dpo" else "",
+    ]
+    return ", ".join(part for part in parts if part)
 
 
 def _setting(value: str | int | float | bool | list[str] | None) -> str:
@@ -179,7 +197,7 @@ def describe_reproduction(evidence: Evidence) -> Section:
         ("Chat template", run.template_digest),
         ("Training data", run.snapshot_digest),
         *((f"Mixed in: {mixed.dataset.name}", mixed.dataset.digest) for mixed in evidence.mixed),
-        ("Trained adapter", run.adapter_digest),
+        ("Trained model" if run.method == "full" else "Trained adapter", run.adapter_digest),
         ("Gate", evidence.gate.digest),
     ]
     for suite in evidence.suites:

@@ -43,7 +43,7 @@ def evaluate(
 ) -> None:
     """Score the base and the tuned model of RECIPE on its suites, and compare them by pairs.
 
-    Trains first where the adapter does not stand done; registers nothing. Ends with a table and
+    Trains first where that does not stand done; registers nothing. Ends with a table and
     writes a report. Started by torchrun, all its processes share the scoring.
     """
     from civicbench.core.progress import Reporter
@@ -133,7 +133,7 @@ def list_scores(as_json: bool) -> None:
         return
     print_table(
         "",
-        ("suite", "model", "adapter", "measure", "value", "folder"),
+        ("suite", "model", "trained", "measure", "value", "folder"),
         [
             (
                 result.suite,

@@ -96,7 +96,7 @@ def run(recipe: str, overrides: tuple[str, ...], as_json: bool) -> None:
     help="Go on from a checkpoint of this very run, or refuse and say what differs.",
 )  # fmt: skip
 def train(recipe: str, overrides: tuple[str, ...], must_resume: bool) -> None:
-    """Run RECIPE up to its trained adapter.
+    """Run RECIPE up to its trained weights.
 
     Goes on from the last whole checkpoint by itself. Exits with 75 where SIGTERM or SIGUSR1
     stopped it, with a checkpoint of the last step. Started by torchrun, its processes share
@@ -109,17 +109,19 @@ def train(recipe: str, overrides: tuple[str, ...], must_resume: bool) -> None:
     from civicbench.recipes.loading import load_recipe
 
     workspace = Workspace.locate()
+    loaded = load_recipe(recipe, overrides=overrides)
     with stops_when_asked(), shared_ranks(workspace=workspace) as ranks:
         if ranks is not None and ranks.rank > 0:
             return
         _, output = run_training(
-            load_recipe(recipe, overrides=overrides),
+            loaded,
             workspace=workspace,
             reporter=Reporter(),
             ranks=ranks,
             must_resume=must_resume,
         )
-    click.echo(f"Adapter: {output.folder / 'adapter'}")
+    made = "Model" if loaded.training.method == "full" else "Adapter"
+    click.echo(f"{made}: {output.folder / 'adapter'}")
 
 
 def _print_plan(made: "Plan") -> None:

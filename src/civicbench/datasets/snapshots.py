@@ -77,3 +77,9 @@ def _finished(workspace: Workspace) -> list[tuple[Path, SnapshotRecord]]:
                 # Written by another release: it is found by its folder alone.
                 continue
     return found
+
+
+def find_snapshot_by_digest(digest: str, *, workspace: Workspace) -> Path | None:
+    """Return the folder of a finished snapshot with that content, or None where none stands."""
+    found = (path for path, record in _finished(workspace) if record.digest == digest)
+    return next(found, None)

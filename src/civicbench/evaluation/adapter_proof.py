@@ -1,4 +1,4 @@
-"""Proof that an adapter is on, and that the base below it is untouched."""
+"""Proof that an adapter is on above an untouched base, or that a trained model is not its base."""
 
 from typing import TYPE_CHECKING
 
@@ -46,4 +46,26 @@ def prove_adapter(
         raise WorkFailedError(
             "the adapter changes nothing: the tuned model would be scored as its base",
             remedy="check that training took steps and that the adapter's layers fit this base",
+        )
+
+
+def prove_other(
+    model: "PreTrainedModel", *, prompt_ids: list[int], base_logits: "torch.Tensor"
+) -> None:
+    """Prove that a fully trained model does not answer as its base does.
+
+    Args:
+        model: The fully trained model.
+        prompt_ids: A prompt.
+        base_logits: The base model's logits after that prompt.
+
+    Raises:
+        WorkFailedError: They are the base's, bit for bit.
+    """
+    import torch
+
+    if torch.equal(probe_logits(model, prompt_ids), base_logits):
+        raise WorkFailedError(
+            "the fully trained model is its base: it would be scored as that",
+            remedy="check that training took steps",
         )

@@ -53,10 +53,27 @@ def load_base(
     quantisation: Quantisation | None = None,
     spread: bool = False,
 ) -> "PreTrainedModel":
-    """Load a base model's safetensors onto this machine's device.
+    """Load a base model's safetensors onto this machine's device; see `load_weights`.
+
+    Raises:
+        PartAbsentError: Quantisation is asked for and `bitsandbytes` is not installed.
+    """
+    return load_weights(
+        prepared.folder, precision=precision, quantisation=quantisation, spread=spread
+    )
+
+
+def load_weights(
+    folder: Path,
+    *,
+    precision: Precision,
+    quantisation: Quantisation | None = None,
+    spread: bool = False,
+) -> "PreTrainedModel":
+    """Load a folder's safetensors onto this machine's device.
 
     Args:
-        prepared: The verified model.
+        folder: Configuration and weights in Hugging Face layout, verified.
         precision: The weights' number format.
         quantisation: Hold the linear layers' weights as nf4 with double quantisation (QLoRA,
             arXiv 2305.14314) or as int8 (LLM.int8(), arXiv 2208.07339).
@@ -83,7 +100,7 @@ def load_base(
     if quantisation == "int8":
         held = BitsAndBytesConfig(load_in_8bit=True)
     return AutoModelForCausalLM.from_pretrained(
-        prepared.folder,
+        folder,
         dtype=dtype,
         quantization_config=held,
         device_map="auto" if spread else {"": choose_device()},

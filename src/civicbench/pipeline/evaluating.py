@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from civicbench.core.errors import InvalidInputError
 from civicbench.core.progress import Reporter
 from civicbench.core.workspace import Workspace
+from civicbench.models.trained import trained_folder
 from civicbench.pipeline.inputs import check_processes
 from civicbench.pipeline.noise import NoiseRecord, measure_noise
 from civicbench.pipeline.running import run_evaluation
@@ -86,4 +87,5 @@ def _registered(reference: str, recipe: Recipe, *, workspace: Workspace) -> Cont
         folder = registry.lay_out(
             reference, folder=workspace.home / "versions" / version.digest[:20]
         )
-    return Contender(version.reference, evidence.training.adapter_digest, folder / "adapter")
+    place = trained_folder(evidence.training.method)
+    return Contender(version.reference, evidence.training.adapter_digest, folder / place)

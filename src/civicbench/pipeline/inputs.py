@@ -205,6 +205,13 @@ def _check_vllm(recipe: Recipe) -> None:
             got=f"training.quantisation: {recipe.training.quantisation}",
             remedy="set it to civicbench",
         )
+    if recipe.training.method == "full":
+        raise InvalidInputError(
+            "vLLM holds one base with adapters, and full training makes a model of its own",
+            where=where,
+            got="training.method: full",
+            remedy="set it to civicbench",
+        )
     if recipe.settings.evaluation_precision == "float32":
         raise InvalidInputError(
             "vLLM puts adapters on in 16 bits only",

@@ -13,6 +13,7 @@ from civicbench.core.workspace import Workspace
 from civicbench.evaluation.records import ITEMS_NAME, PROMPTS_NAME
 from civicbench.evaluation.results import Comparison
 from civicbench.evaluation.scoring import RESULT_NAME, read_result
+from civicbench.models.trained import trained_folder
 from civicbench.pipeline.inputs import RunInputs, prepare_inputs
 from civicbench.pipeline.noise import known_noise
 from civicbench.pipeline.scoring import (
@@ -272,9 +273,10 @@ def _evidence(
 
 
 def _version_files(trained: StageOutput, scores: RecipeScores) -> dict[str, Path]:
-    """Return the files that a version keeps: the adapter, its metrics, every item's answers."""
+    """Return the files that a version keeps: trained weights, metrics, every item's answers."""
+    place = trained_folder(read_training_record(trained.folder).method)
     files = {
-        f"adapter/{path.relative_to(trained.folder / ADAPTER_FOLDER).as_posix()}": path
+        f"{place}/{path.relative_to(trained.folder / ADAPTER_FOLDER).as_posix()}": path
         for path in sorted((trained.folder / ADAPTER_FOLDER).rglob("*"))
         if path.is_file()
     }

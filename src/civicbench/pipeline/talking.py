@@ -9,9 +9,10 @@ from civicbench.core.progress import Reporter
 from civicbench.core.workspace import Workspace
 from civicbench.models.catalogue import list_model_entries, load_model_entry
 from civicbench.models.conversation import Conversation, Sampling
-from civicbench.models.loading import Quantisation, load_adapter, load_base
+from civicbench.models.loading import Quantisation, load_base
 from civicbench.models.prepare import prepare_model
 from civicbench.models.rendering import load_renderer
+from civicbench.models.trained import load_trained, trained_folder
 from civicbench.registry.registry import Registry
 
 
@@ -34,7 +35,7 @@ def open_conversation(
 
     Raises:
         InvalidInputError: Neither a base model nor a version has that name.
-        IntegrityError: The version's adapter differs from what was registered.
+        IntegrityError: The version's files differ from what was registered.
     """
     if reference in {entry.name for entry in list_model_entries()}:
         prepared = prepare_model(
@@ -51,17 +52,13 @@ def open_conversation(
                 laid_out = registry.lay_out(reference, folder=Path(folder) / "version")
                 trained = evidence.training.settings
                 # As it was trained: a base that had to be quantised then has to be now.
-                base = load_base(
+                model = load_trained(
                     prepared,
+                    laid_out / trained_folder(evidence.training.method),
                     precision="bfloat16" if trained["precision"] == "bfloat16" else "float32",
                     quantisation=TypeAdapter(Quantisation | None).validate_python(
                         trained["quantisation"]
                     ),
-                )
-                model = load_adapter(
-                    base,
-                    laid_out / "adapter",
-                    base_weights_digest=prepared.record.weights_digest,
                 )
     return Conversation(
         model,

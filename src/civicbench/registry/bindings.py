@@ -6,14 +6,13 @@ from pathlib import Path, PurePosixPath
 
 from civicbench.core.digests import canonical_json, digest_file, digest_listing, short
 from civicbench.core.errors import IntegrityError, InvalidInputError, PartAbsentError
+from civicbench.models.trained import trained_folder
 from civicbench.registry.evidence import Evidence
 
 EVIDENCE_NAME = "evidence.json"
 """The evidence as canonical JSON: the sha256 of this file is the version's name."""
 MEASUREMENTS_NAME = "measurements.json"
 """What was measured on the way, as canonical JSON."""
-ADAPTER_FOLDER = "adapter/"
-"""Where a version keeps its adapter's files; their listing has to give its adapter's digest."""
 _MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _PATH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,399}")
 
@@ -66,24 +65,26 @@ def digest_sources(files: Mapping[str, Path], *, evidence: Evidence) -> dict[str
     Raises:
         InvalidInputError: A path that is absolute, leads upwards, or is the registry's own.
         PartAbsentError: A file that does not exist.
-        IntegrityError: The files under `adapter/` are not the adapter that was evaluated.
+        IntegrityError: The files under `adapter/` (`model/` for a fully trained model) are not
+            what was evaluated.
     """
     for path, source in files.items():
         _check_path(path)
         if not source.is_file():
             raise PartAbsentError("no such file", where=str(source), remedy="run the recipe again")
     digests = {path: digest_file(source) for path, source in sorted(files.items())}
-    adapter = {
-        path.removeprefix(ADAPTER_FOLDER): digest
+    folder = trained_folder(evidence.training.method) + "/"
+    trained = {
+        path.removeprefix(folder): digest
         for path, digest in digests.items()
-        if path.startswith(ADAPTER_FOLDER)
+        if path.startswith(folder)
     }
-    found = digest_listing(adapter)
+    found = digest_listing(trained)
     if found != evidence.training.adapter_digest:
         raise IntegrityError(
-            "the adapter's files are not the ones that were trained and evaluated",
+            f"the {folder.rstrip('/')}'s files are not the ones that were trained and evaluated",
             where=evidence.model_name,
-            got=f"{short(found)} over {', '.join(adapter) or 'no file'}; "
+            got=f"{short(found)} over {', '.join(trained) or 'no file'}; "
             f"the evidence names {short(evidence.training.adapter_digest)}",
             remedy="run the recipe again",
         )

@@ -109,7 +109,7 @@ class Registry:
             evidence: All that is known of the version.
             measurements: What was measured on the way; kept from the first registration.
             files: Where each file stands now, by its path within the version; under `adapter/`
-                exactly the adapter's.
+                (`model/` for a fully trained model) exactly what training made.
 
         Raises:
             InvalidInputError: A model name, path or value that cannot be kept.

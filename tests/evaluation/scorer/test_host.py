@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from lm_eval.api.instance import Instance
 from tests.evaluation.factory import QUIET, language_model
-from tests.evaluation.scorer.adapters import make_adapter
+from tests.evaluation.scorer.adapters import make_adapter, make_full
 from tests.models.factory import prepare_tiny
 
 from civicbench.core.errors import InvalidInputError, WorkFailedError
@@ -15,7 +15,7 @@ from civicbench.evaluation.scorer.engines import LocalEngine
 from civicbench.evaluation.scorer.host import HostSettings, ModelHost
 from civicbench.evaluation.scorer.language_model import EngineLM
 from civicbench.evaluation.scorer.reading import Reader
-from civicbench.models.loading import load_adapter, load_base
+from civicbench.models.loading import load_adapter, load_base, load_weights
 from civicbench.models.prepare import PreparedModel
 from civicbench.models.rendering import ChatRenderer, Message
 
@@ -86,6 +86,50 @@ def test_an_adapter_that_changes_nothing_is_refused(
 ) -> None:
     with pytest.raises(WorkFailedError, match="changes nothing"):
         host(tiny, adapters).select("untrained")
+
+
+@pytest.fixture(scope="module")
+def full(tiny: PreparedModel, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Two fully trained models, and one that is its base."""
+    folder = tmp_path_factory.mktemp("full")
+    return {
+        name: make_full(tiny, folder / name, change=change)
+        for name, change in (("moved", 0.5), ("moved far", 2.0), ("still", 0.0))
+    }
+
+
+def test_a_fully_trained_model_scores_as_itself_beside_base_and_adapters(
+    tiny: PreparedModel,
+    adapters: dict[str, Path],
+    full: dict[str, Path],
+    renderer: ChatRenderer,
+) -> None:
+    shared = host(tiny, {**adapters, **full})
+    before = scores(shared.select(None), renderer)
+    for name in ("moved", "one", "moved far", "moved"):
+        found = scores(shared.select(name), renderer)
+        if name == "one":
+            alone = scores(host(tiny, adapters).select("one"), renderer)
+        else:
+            model = load_weights(full[name], precision="float32")
+            alone = language_model(model, renderer).loglikelihood(requests(renderer))
+        assert found == alone != before
+    assert scores(shared.select(None), renderer) == before
+
+
+def test_a_fully_trained_model_that_is_its_base_is_refused(
+    tiny: PreparedModel, full: dict[str, Path]
+) -> None:
+    with pytest.raises(WorkFailedError, match="is its base"):
+        host(tiny, full).select("still")
+
+
+def test_a_fully_trained_model_of_another_base_is_refused(
+    full: dict[str, Path], tmp_path: Path
+) -> None:
+    other = prepare_tiny(tmp_path, seed=9)
+    with pytest.raises(InvalidInputError, match="trained from another base"):
+        host(other, full).select("moved")
 
 
 def test_an_adapter_of_another_base_is_refused(adapters: dict[str, Path], tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A base model and any number of adapters on one load of it, switched and not loaded anew."""
+"""A base model and any number of adapters on one load of it; fully trained models beside it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from civicbench.core.errors import InvalidInputError
 from civicbench.core.ranks import Ranks
-from civicbench.evaluation.adapter_proof import probe_logits, prove_adapter
+from civicbench.evaluation.adapter_proof import probe_logits, prove_adapter, prove_other
 from civicbench.evaluation.scorer.reading import Reader
 from civicbench.models.loading import Precision, Quantisation, load_adapter, load_base
 from civicbench.models.prepare import PreparedModel
+from civicbench.models.trained import load_fully_trained, trained_kind
 
 if TYPE_CHECKING:
     import torch
@@ -20,14 +21,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class HostSettings:
-    """How the base is loaded, and which adapters may be put on it.
+    """How the base is loaded, and which adapters may be put on it or trained models take its place.
 
     Attributes:
         precision: Number format of the weights.
         quantisation: How the frozen base is held, where not as it is.
         spread: Spread the layers over all GPUs.
-        adapters: Folder of each adapter, by the digest that names it.
-        probe: A prompt's token ids, on which adapters are proven.
+        adapters: Folder of each adapter or fully trained model, by the digest that names it.
+        probe: A prompt's token ids, on which they are proven.
     """
 
     precision: Precision
@@ -41,7 +42,8 @@ class ModelHost:
     """Loads the base when first asked, and each adapter when first asked for.
 
     Every adapter is proven when it is loaded: it changes the logits, and with it off the model
-    answers as its base does, bit for bit.
+    answers as its base does, bit for bit. A fully trained model is loaded beside the base, one at
+    a time, and proven to answer otherwise than it.
 
     Args:
         prepared: The base model.
@@ -59,6 +61,7 @@ class ModelHost:
         self._base_logits: torch.Tensor | None = None
         self._adapted: PeftModel | None = None
         self._names: dict[str, str] = {}
+        self._full: tuple[str, PreTrainedModel] | None = None
         if settings.spread and self._ranks.size > 1:
             raise InvalidInputError(
                 "a model that is spread over the GPUs cannot be held by several processes",
@@ -69,12 +72,12 @@ class ModelHost:
             self._ranks.tell({"do": "host", "model": prepared.entry.name} | self._as_message())
 
     def select(self, adapter: str | None) -> Reader:
-        """Return the base (None), or the base with an adapter on.
+        """Return the base (None), the base with an adapter on, or a fully trained model.
 
         The reader is that model until the next call.
 
         Raises:
-            WorkFailedError: An adapter that changes nothing, or a base that it changed.
+            WorkFailedError: Training that changed nothing, or a base that an adapter changed.
         """
         if self._ranks.rank == 0:
             self._ranks.tell({"do": "select", "adapter": adapter})
@@ -84,6 +87,8 @@ class ModelHost:
                 return Reader(base)
             self._adapted.base_model.disable_adapter_layers()
             return Reader(self._adapted)
+        if trained_kind(self._settings.adapters[adapter]) == "full":
+            return Reader(self._fully_trained(adapter))
         model = self._put_on(adapter)
         model.base_model.enable_adapter_layers()
         model.set_adapter(self._names[adapter])
@@ -116,6 +121,22 @@ class ModelHost:
         prove_adapter(model, prompt_ids=list(self._settings.probe), base_logits=self._base_logits)
         self._adapted = model
         self._names[adapter] = name
+        return model
+
+    def _fully_trained(self, digest: str) -> "PreTrainedModel":
+        if self._full is not None and self._full[0] == digest:
+            return self._full[1]
+        self._full = None  # two would stand beside the base
+        model = load_fully_trained(
+            self._settings.adapters[digest],
+            base_weights_digest=self._prepared.record.weights_digest,
+            precision=self._settings.precision,
+            quantisation=self._settings.quantisation,
+            spread=self._settings.spread,
+        ).eval()
+        assert self._base_logits is not None  # noqa: S101 (the base was loaded before)
+        prove_other(model, prompt_ids=list(self._settings.probe), base_logits=self._base_logits)
+        self._full = (digest, model)
         return model
 
     def _as_message(self) -> dict[str, object]:
