@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from civicbench.core.errors import InvalidInputError
 from civicbench.models.prepare import PreparedModel
+from civicbench.models.settings import ModelEntry
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -98,8 +99,20 @@ class ChatRenderer:
             )
 
     def render_prompt(self, messages: Sequence[Message]) -> str:
-        """Return the text up to where the assistant's next turn begins."""
+        """Return the text up to where the assistant's next turn begins.
+
+        Raises:
+            InvalidInputError: The template refuses the conversation.
+        """
         return self._apply(messages, add_generation_prompt=True)
+
+    def render_conversation(self, messages: Sequence[Message]) -> str:
+        """Return the text of a whole conversation, as the template writes it.
+
+        Raises:
+            InvalidInputError: The template refuses the conversation.
+        """
+        return self._apply(messages, add_generation_prompt=False)
 
     def encode(self, text: str) -> list[int]:
         """Return the token ids of a rendered text; nothing is added before or after."""
@@ -139,7 +152,7 @@ class ChatRenderer:
         if not messages or messages[-1].role != "assistant":
             raise InvalidInputError("a training example must end with an assistant's turn")
         prompt = self.render_prompt(messages[:-1])
-        whole = self._apply(messages, add_generation_prompt=False)
+        whole = self.render_conversation(messages)
         if not whole.startswith(prompt):
             raise InvalidInputError(
                 "the chat template renders a prompt differently once its answer follows",
@@ -157,19 +170,77 @@ class ChatRenderer:
             tuple(self.encode(prompt)), (*self.encode(body), self.end_of_turn_id)
         )
 
-    def _apply(self, messages: Sequence[Message], *, add_generation_prompt: bool) -> str:
-        return str(
-            self.tokenizer.apply_chat_template(
-                [
-                    {"role": message.role, "content": self.render_plain(message.content)}
-                    for message in messages
-                ],
-                chat_template=self.template,
-                tokenize=False,
-                add_generation_prompt=add_generation_prompt,
-                date_string=_FIXED_DATE,
+    def reads_the_clock(self, messages: Sequence[Message]) -> bool:
+        """Return whether the template writes the day's date into a conversation.
+
+        Raises:
+            InvalidInputError: The template refuses the conversation.
+        """
+        with_clock = self._apply(messages, add_generation_prompt=False)
+        try:
+            return self._apply(messages, add_generation_prompt=False, clock=False) != with_clock
+        except TypeError:  # it calls the clock, which is not there
+            return True
+
+    def _apply(
+        self, messages: Sequence[Message], *, add_generation_prompt: bool, clock: bool = True
+    ) -> str:
+        from jinja2 import TemplateError
+
+        try:
+            return str(
+                self.tokenizer.apply_chat_template(
+                    [
+                        {"role": message.role, "content": self.render_plain(message.content)}
+                        for message in messages
+                    ],
+                    chat_template=self.template,
+                    tokenize=False,
+                    add_generation_prompt=add_generation_prompt,
+                    date_string=_FIXED_DATE,
+                    **({} if clock else {"strftime_now": None}),
+                )
             )
-        )
+        except TemplateError as error:
+            raise InvalidInputError(
+                "the chat template refuses this conversation",
+                where=f"turns: {', '.join(message.role for message in messages)}",
+                got=str(error),
+                remedy="change the dataset's turns, or give a `template` in the model's "
+                "catalogue entry",
+            ) from error
+
+
+def load_tokenizer(prepared: PreparedModel) -> "PreTrainedTokenizerBase":
+    """Return the tokenizer of a prepared model, with the padding token that its entry names."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(
+        prepared.folder, local_files_only=True, trust_remote_code=False
+    )
+    if prepared.entry.pad_token is not None:
+        tokenizer.pad_token = prepared.entry.pad_token
+    return tokenizer
+
+
+def build_renderer(entry: ModelEntry, tokenizer: "PreTrainedTokenizerBase") -> ChatRenderer:
+    """Return the renderer of a model's tokenizer.
+
+    Raises:
+        InvalidInputError: There is no chat template, or tokens do not fit.
+    """
+    template = entry.template or tokenizer.chat_template
+    if not isinstance(template, str):
+        raise InvalidInputError(
+            "has no chat template", where=f"model {entry.name}",
+            remedy="give one as `template` in the catalogue entry",
+        )  # fmt: skip
+    return ChatRenderer(
+        tokenizer,
+        template=template,
+        end_of_turn=entry.end_of_turn,
+        generation_prompt=entry.generation_prompt,
+    )
 
 
 def load_renderer(prepared: PreparedModel) -> ChatRenderer:
@@ -178,28 +249,11 @@ def load_renderer(prepared: PreparedModel) -> ChatRenderer:
     Raises:
         InvalidInputError: The tokenizer has no chat template, or tokens do not fit.
     """
-    from transformers import AutoTokenizer
-
-    entry = prepared.entry
-    tokenizer = AutoTokenizer.from_pretrained(
-        prepared.folder, local_files_only=True, trust_remote_code=False
-    )
-    template = entry.template or tokenizer.chat_template
-    if not isinstance(template, str):
-        raise InvalidInputError(
-            "has no chat template", where=f"model {entry.name}",
-            remedy="give one as `template` in the catalogue entry",
-        )  # fmt: skip
-    if entry.pad_token is not None:
-        tokenizer.pad_token = entry.pad_token
+    tokenizer = load_tokenizer(prepared)
+    renderer = build_renderer(prepared.entry, tokenizer)
     if tokenizer.pad_token_id is None:
         raise InvalidInputError(
-            "has no padding token", where=f"model {entry.name}",
+            "has no padding token", where=f"model {prepared.entry.name}",
             remedy="name one as `pad_token` in the catalogue entry",
         )  # fmt: skip
-    return ChatRenderer(
-        tokenizer,
-        template=template,
-        end_of_turn=entry.end_of_turn,
-        generation_prompt=entry.generation_prompt,
-    )
+    return renderer
