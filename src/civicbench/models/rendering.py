@@ -14,6 +14,8 @@ from civicbench.models.settings import ModelEntry
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+# Raised by hand when the same conversation would become other token ids.
+CODE_VERSION = 1
 # Llama 3's template writes today's date into the system turn unless one is given: a prompt
 # that changes from day to day could not be compared with itself.
 _FIXED_DATE = "26 Jul 2024"
@@ -176,29 +178,30 @@ class ChatRenderer:
         Raises:
             InvalidInputError: The template refuses the conversation.
         """
-        with_clock = self._apply(messages, add_generation_prompt=False)
+        written = self.render_conversation(messages)
         try:
-            return self._apply(messages, add_generation_prompt=False, clock=False) != with_clock
-        except TypeError:  # it calls the clock, which is not there
+            without = self.tokenizer.apply_chat_template(
+                self._turns(messages),
+                chat_template=self.template,
+                tokenize=False,
+                date_string=_FIXED_DATE,
+                strftime_now=None,  # hides the clock that transformers offers
+            )
+        except TypeError:  # the template calls it
             return True
+        return bool(without != written)
 
-    def _apply(
-        self, messages: Sequence[Message], *, add_generation_prompt: bool, clock: bool = True
-    ) -> str:
+    def _apply(self, messages: Sequence[Message], *, add_generation_prompt: bool) -> str:
         from jinja2 import TemplateError
 
         try:
             return str(
                 self.tokenizer.apply_chat_template(
-                    [
-                        {"role": message.role, "content": self.render_plain(message.content)}
-                        for message in messages
-                    ],
+                    self._turns(messages),
                     chat_template=self.template,
                     tokenize=False,
                     add_generation_prompt=add_generation_prompt,
                     date_string=_FIXED_DATE,
-                    **({} if clock else {"strftime_now": None}),
                 )
             )
         except TemplateError as error:
@@ -209,6 +212,12 @@ class ChatRenderer:
                 remedy="change the dataset's turns, or give a `template` in the model's "
                 "catalogue entry",
             ) from error
+
+    def _turns(self, messages: Sequence[Message]) -> list[dict[str, str]]:
+        return [
+            {"role": message.role, "content": self.render_plain(message.content)}
+            for message in messages
+        ]
 
 
 def load_tokenizer(prepared: PreparedModel) -> "PreTrainedTokenizerBase":

@@ -28,7 +28,8 @@ from civicbench.models.rendering import ChatRenderer, load_renderer
 from civicbench.pages.stylesheet import check_assets
 from civicbench.pipeline.snapshots import recipe_snapshot
 from civicbench.recipes.loading import Recipe
-from civicbench.training.examples import Example, render_examples
+from civicbench.training.examples import Example, check_examples, render_examples
+from civicbench.training.tokenising import keep_examples, tokens_stage
 from civicbench.training.tracking import check_tracker
 
 _GIGABYTE = 1e9
@@ -88,25 +89,33 @@ def prepare_inputs(recipe: Recipe, *, workspace: Workspace, reporter: Reporter) 
     prepared = prepare_model(recipe.model, workspace=workspace, reporter=reporter)
     renderer = load_renderer(prepared)
 
+    record = read_record(snapshot.folder)
+
+    limit, context = recipe.training.max_length_tokens, prepared.record.context_length_tokens
+
     def examples(split: SplitName) -> tuple[Example, ...]:
-        rows = read_split(snapshot.folder, split)
-        if not rows and split != "train":
-            return ()
-        return tuple(
-            render_examples(
-                [(row.id, row.messages) for row in rows],
-                renderer=renderer,
-                max_length_tokens=recipe.training.max_length_tokens,
-                context_length_tokens=prepared.record.context_length_tokens,
+        def render() -> list[Example]:
+            rows = [(row.id, row.messages) for row in read_split(snapshot.folder, split)]
+            if not rows and split != "train":
+                return []
+            return render_examples(
+                rows, renderer=renderer, max_length_tokens=limit, context_length_tokens=context
             )
+
+        stage = tokens_stage(
+            prepared, part=split, snapshot_digest=record.digest, workspace=workspace
         )
+        kept = keep_examples(stage, render, workspace=workspace, reporter=reporter)
+        # The limits are the recipe's own: what is kept may have been rendered for another.
+        check_examples(kept, max_length_tokens=limit, context_length_tokens=context)
+        return kept
 
     return RunInputs(
         recipe=recipe,
         prepared=prepared,
         renderer=renderer,
         snapshot=snapshot,
-        snapshot_record=read_record(snapshot.folder),
+        snapshot_record=record,
         train=examples("train"),
         held_out=examples("validation"),
         items=items,

@@ -62,15 +62,36 @@ def render_examples(
         raise InvalidInputError(
             "there are no rows to train on", remedy="see `civicbench datasets show NAME`"
         )
+    examples = [
+        Example(name, renderer.render_example(messages)) for name, messages in conversations
+    ]
+    check_examples(
+        examples,
+        max_length_tokens=max_length_tokens,
+        context_length_tokens=context_length_tokens,
+    )
+    return examples
+
+
+def check_examples(
+    examples: Sequence[Example], *, max_length_tokens: int, context_length_tokens: int
+) -> None:
+    """Refuse rows that cannot be trained on as they are, all of them with the reasons.
+
+    Args:
+        examples: The rows.
+        max_length_tokens: The recipe's limit.
+        context_length_tokens: The model's limit.
+
+    Raises:
+        InvalidInputError: An empty answer, or rows that would have to be cut.
+    """
     if max_length_tokens > context_length_tokens:
         raise InvalidInputError(
             "max_length_tokens is longer than the model's context",
             where="training.max_length_tokens",
             got=f"{max_length_tokens}, the model reads {context_length_tokens}",
         )
-    examples = [
-        Example(name, renderer.render_example(messages)) for name, messages in conversations
-    ]
     empty = [e.name for e in examples if len(e.rendered.completion_ids) < _SHORTEST_COMPLETION]
     if empty:
         raise InvalidInputError(
@@ -85,4 +106,3 @@ def render_examples(
             got=", ".join(f"{e.name} ({e.length} tokens)" for e in worst),
             remedy="raise training.max_length_tokens, or shorten or leave out these rows",
         )
-    return examples
