@@ -226,7 +226,7 @@ def test_a_cut_within_a_word_is_a_note_when_the_text_is_the_same(tiny: PreparedM
             bos_token="<|im_start|>", eos_token="<|im_end|>", pad_token="<|pad|>",
         )  # fmt: skip
 
-    rows = [("row", conversation("Question?", "\nanswer"))]
+    rows = [("row", conversation("Question?", "\n\nanswer"))]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("civicbench.pipeline.recipe_diagnosis.load_tokenizer", with_merge)
         found, _ = look(tiny, rows=rows)

@@ -200,7 +200,8 @@ def _work(stage: Stage, work: Callable[[Path], None], *, reporter: Reporter) -> 
             full = None
             if isinstance(error, Exception) and not isinstance(error, CivicbenchError):
                 full = disk_full_behind(error, folder=stage.partial)
-            if not stage.resumable:
+            # A resumable stage that did nothing yet has nothing to go on from.
+            if not stage.resumable or not any(stage.partial.iterdir()):
                 remove_folder(stage.partial)
             if full is not None:
                 raise full from error
