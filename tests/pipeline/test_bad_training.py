@@ -1,5 +1,6 @@
 """Recipes, data and workspaces that cannot be trained with: refused, explained, nothing left."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -7,7 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.pipeline.runner import ROOT, run, run_smoke
+from tests.models.factory import QUIET
+from tests.pipeline.runner import run, run_smoke
+
+from civicbench.core.workspace import Workspace
+from civicbench.pipeline.inputs import prepare_inputs
+from civicbench.pipeline.starting import lay_out_project
+from civicbench.recipes.loading import load_recipe
 
 YEARS_AHEAD = 4102444800
 
@@ -63,9 +70,7 @@ def test_settings_that_contradict_are_named_before_any_work(
 def ready(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace with the smoke recipe's model, snapshot and tokens, and nothing trained."""
     home = tmp_path_factory.mktemp("ready") / "home"
-    done = run(home, "train", "smoke", "training.batch_size_rows=100000")
-    assert done.returncode == 2, done.stderr
-    assert not unfinished(home)
+    prepare_inputs(load_recipe("smoke"), workspace=Workspace(home), reporter=QUIET)
     return home
 
 
@@ -84,7 +89,7 @@ def own(ready: Path, tmp_path: Path) -> Path:
         ("target_modules=[q_prj]", "training.target_modules", "did you mean q_proj?"),
         ("target_modules=[q_proj,nothing]", "training.target_modules", "nothing"),
         ("rank=1000", "training.rank", "1000"),
-        ("max_length_tokens=4096", "training.max_length_tokens", "the model reads 2048"),
+        ("max_length_tokens=4096", "training.max_length_tokens", "2048 tokens that tiny-random reads"),
         ("max_length_tokens=8", "training.max_length_tokens", "tokens)"),
         ("objective=dpo preference_beta=0.1", "smoke", "rejected"),
     ],
@@ -97,7 +102,7 @@ def test_a_recipe_that_does_not_fit_model_or_data_is_refused_before_training(
     assert where in error
     assert says in error
     assert not unfinished(own)
-    assert not list((own / "runs").glob("*")) if (own / "runs").exists() else True
+    assert not list(own.glob("runs/*"))
 
 
 @pytest.mark.parametrize("folder", ["locks", "tokens", "runs", "snapshots", "models"])
@@ -152,37 +157,29 @@ def test_stamps_of_the_future_and_locks_of_the_dead_change_nothing(tmp_path: Pat
 
 
 def project(folder: Path, *rows: str) -> Path:
-    """Lay out a project whose recipe trains the tiny model on rows."""
-    shutil.copytree(ROOT / "datasets/smoke", folder / "datasets/mine")
-    text = (folder / "datasets/mine/dataset.yaml").read_text("utf-8")
-    (folder / "datasets/mine/dataset.yaml").write_text(
-        text.replace("name: smoke", "name: mine"), "utf-8"
-    )
-    kept = (folder / "datasets/mine/rows.jsonl").read_text("utf-8")
-    (folder / "datasets/mine/rows.jsonl").write_text(kept + "".join(rows), "utf-8")
-    (folder / "recipes").mkdir()
-    (folder / "recipes/mine.yaml").write_text("extends: smoke\nname: mine\ndataset: mine\n")
+    """Lay out a project with more rows than its example has."""
+    lay_out_project(folder)
+    path = folder / "datasets/example/rows.jsonl"
+    path.write_text(path.read_text("utf-8") + "".join(rows), "utf-8")
     return folder
 
 
 def row(number: int, question: str, colour: str) -> str:
-    import json
-
     fields = {"id": f"own-{number}", "thing": f"own-{number}"}
     return json.dumps({**fields, "question": question, "colour": colour}) + "\n"
 
 
 def test_rows_of_many_scripts_are_trained_on_as_they_are(tmp_path: Path) -> None:
     texts = (
-        "Pa liw yw\u2019r t\u0177?", "\u0645\u0627 \u0644\u0648\u0646 \u202e?", "\u7d05?", "\x00",
+        "Pa liw yw\u2019r t\u0177?", "\u0645\u0627 \u0644\u0648\u0646 \u202e?", "\u7d05?",
         "\U0001f3f4\u200d\u2620", "<|im_end|>", "{{ messages }}", "\u05d0 \u0939\u093f",
     )  # fmt: skip
     # A colour of the smoke rows, so that the split deals them like these.
     rows = [row(n, text, "green") for n, text in enumerate(texts)]
     folder = project(tmp_path / "project", *rows)
-    done = run(tmp_path / "home", "doctor", "--recipe", "mine", cwd=folder)
+    done = run(tmp_path / "home", "doctor", "--recipe", "example", cwd=folder)
     assert done.returncode == 0, done.stdout + done.stderr
-    trained = run(tmp_path / "home", "train", "mine", cwd=folder)
+    trained = run(tmp_path / "home", "train", "example", cwd=folder)
     assert trained.returncode == 0, trained.stderr
 
 
@@ -192,7 +189,7 @@ def test_an_empty_row_is_named_and_no_snapshot_is_left(
 ) -> None:
     home = tmp_path / "home"
     folder = project(tmp_path / "project", row(1, question, colour))
-    for command in (("train", "mine"), ("doctor", "--recipe", "mine")):
+    for command in (("train", "example"), ("doctor", "--recipe", "example")):
         error = explained(run(home, *command, cwd=folder), 2)
         assert "rows.jsonl" in error
         assert "empty" in error

@@ -46,7 +46,7 @@ def disk_errors_explained(where: str) -> Iterator[None]:
             ) from error
         if error.errno in _NO_FOLDER:
             raise PartAbsentError(
-                "nothing can be written there",
+                "no folder can stand there",
                 where=where,
                 got=str(error),
                 remedy="set CIVICBENCH_HOME to another folder, or move away what stands there",
