@@ -1,103 +1,102 @@
-"""Rows are rendered once; what is kept reads back exactly, or is named and made again."""
+"""Conversations are rendered once; what is kept reads back exactly, or is named and made again."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.models.factory import QUIET
-from tests.training.factory import SNAPSHOT, make_examples
+from tests.training.factory import SNAPSHOT, conversation
 
 from civicbench.core.errors import IntegrityError, InvalidInputError
 from civicbench.core.stages import Stage
 from civicbench.core.workspace import Workspace
 from civicbench.models.prepare import PreparedModel
-from civicbench.models.rendering import ChatRenderer, RenderedExample
+from civicbench.models.rendering import ChatRenderer, Message, RenderedExample
 from civicbench.training import tokenising
-from civicbench.training.examples import Example
 from civicbench.training.tokenising import (
-    ROWS_NAME,
-    keep_examples,
-    pack_examples,
+    FILE_NAME,
+    keep_renderings,
+    pack_rendered,
     tokens_stage,
-    unpack_examples,
+    unpack_rendered,
 )
 
 TOKENS = st.lists(st.integers(0, 2**32 - 1), max_size=12).map(tuple)
-EXAMPLES = st.lists(
-    st.builds(
-        Example,
-        st.text(st.characters(), max_size=6),  # lone surrogates, too
-        st.builds(RenderedExample, TOKENS, TOKENS),
-    ),
-    max_size=8,
-)
+RENDERED = st.lists(st.builds(RenderedExample, TOKENS, TOKENS), max_size=8)
+CONVERSATIONS = [conversation(f"Question {n % 5}?", f"answer {n % 6}") for n in range(12)]
 
 
-@given(examples=EXAMPLES)
-def test_rows_read_back_exactly(examples: list[Example]) -> None:
-    content = pack_examples(examples)
-    assert list(unpack_examples(content, where="here")) == examples
-    assert pack_examples(examples) == content
+@given(rendered=RENDERED)
+def test_token_ids_read_back_exactly(rendered: list[RenderedExample]) -> None:
+    content = pack_rendered(rendered)
+    assert unpack_rendered(content, where="here") == rendered
+    assert pack_rendered(rendered) == content
 
 
 class Counted:
-    """Renders rows and counts how often."""
+    """Renders conversations and counts them."""
 
-    def __init__(self, examples: list[Example]) -> None:
-        self.examples = examples
+    def __init__(self, renderer: ChatRenderer) -> None:
+        self.renderer = renderer
         self.calls = 0
 
-    def __call__(self) -> list[Example]:
+    def render_example(self, messages: Sequence[Message]) -> RenderedExample:
         self.calls += 1
-        return self.examples
+        return self.renderer.render_example(messages)
 
 
 @pytest.fixture
-def rows(renderer: ChatRenderer) -> Counted:
-    return Counted(make_examples(renderer))
+def counted(renderer: ChatRenderer) -> Counted:
+    return Counted(renderer)
 
 
 @pytest.fixture
 def stage(tiny: PreparedModel, home: Path) -> Stage:
-    return tokens_stage(tiny, part="train", snapshot_digest=SNAPSHOT, workspace=Workspace(home))
+    return tokens_stage(tiny, data_digest=SNAPSHOT, workspace=Workspace(home))
 
 
-def keep(stage: Stage, rows: Counted, home: Path) -> list[Example]:
-    return list(keep_examples(stage, rows, workspace=Workspace(home), reporter=QUIET))
+def keep(stage: Stage, counted: Counted, home: Path) -> bool:
+    """Say whether all conversations come back as they are rendered without keeping."""
+    kept = keep_renderings(
+        stage, CONVERSATIONS, renderer=counted, workspace=Workspace(home), reporter=QUIET
+    )
+    return all(
+        kept.render_example(messages) == counted.renderer.render_example(messages)
+        for messages in CONVERSATIONS
+    )
 
 
-def test_rows_are_rendered_once(stage: Stage, rows: Counted, home: Path) -> None:
-    assert keep(stage, rows, home) == keep(stage, rows, home) == rows.examples
-    assert rows.calls == 1
+def test_conversations_are_rendered_once(stage: Stage, counted: Counted, home: Path) -> None:
+    assert keep(stage, counted, home)
+    assert keep(stage, counted, home)
+    assert counted.calls == len(CONVERSATIONS)
 
 
-@pytest.mark.parametrize("changed", ["snapshot", "tokenizer", "template", "part", "renderer"])
+@pytest.mark.parametrize("changed", ["data", "tokenizer", "template", "renderer", "end_of_turn"])
 def test_what_shapes_tokens_is_in_the_key(
     changed: str, stage: Stage, tiny: PreparedModel, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    record, part, snapshot = tiny.record, "train", SNAPSHOT
-    if changed == "snapshot":
-        snapshot = "6" * 64
-    elif changed == "part":
-        part = "validation"
+    entry, record, data = tiny.entry, tiny.record, SNAPSHOT
+    if changed == "data":
+        data = "6" * 64
+    elif changed == "end_of_turn":
+        entry = entry.model_copy(update={"end_of_turn": "<|pad|>"})
     elif changed == "renderer":
         monkeypatch.setattr(tokenising, "RENDERER_VERSION", 99)
     else:
         record = record.model_copy(update={f"{changed}_digest": "7" * 64})
-    other = tokens_stage(
-        PreparedModel(tiny.entry, tiny.folder, record),
-        part=part, snapshot_digest=snapshot, workspace=Workspace(home),
-    )  # fmt: skip
-    assert other.key != stage.key
+    other = PreparedModel(entry, tiny.folder, record)
+    assert tokens_stage(other, data_digest=data, workspace=Workspace(home)).key != stage.key
 
 
-@pytest.mark.parametrize("damage", ["a changed bit", "cut short", "gone", "no record", "folder"])
-def test_damaged_rows_are_named_and_made_again(
-    damage: str, stage: Stage, rows: Counted, home: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("damage", ["a changed bit", "cut short", "gone", "no record", "fewer"])
+def test_damaged_tokens_are_named_and_made_again(
+    damage: str, stage: Stage, counted: Counted, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    keep(stage, rows, home)
-    path = stage.final / ROWS_NAME
+    keep(stage, counted, home)
+    path = stage.final / FILE_NAME
     content = bytearray(path.read_bytes())
     if damage == "a changed bit":
         content[-1] ^= 1
@@ -106,30 +105,35 @@ def test_damaged_rows_are_named_and_made_again(
         path.write_bytes(content[: len(content) // 2])
     elif damage == "no record":
         (stage.final / "stage.json").unlink()
+    elif damage == "fewer":
+        tokenising.remove_folder(stage.final)
+        keep_renderings(
+            stage, CONVERSATIONS[:3], renderer=counted, workspace=Workspace(home), reporter=QUIET
+        )
     else:
         path.unlink()
-        if damage == "folder":
-            path.mkdir()
+    counted.calls = 0
     capsys.readouterr()
-    assert keep(stage, rows, home) == rows.examples
-    assert rows.calls == 2
+    assert keep(stage, counted, home)
     said = capsys.readouterr().err
     assert "made again" in said
     assert str(stage.final) in said
-    assert keep(stage, rows, home) == rows.examples
-    assert rows.calls == 2
+    assert keep(stage, counted, home)
+    assert counted.calls == len(CONVERSATIONS)
 
 
-def test_rows_that_are_refused_leave_nothing_behind(stage: Stage, home: Path) -> None:
-    def refuse() -> list[Example]:
-        raise InvalidInputError("there are no rows to train on")
-
+def test_a_conversation_that_is_refused_leaves_nothing_behind(
+    stage: Stage, renderer: ChatRenderer, home: Path
+) -> None:
     with pytest.raises(InvalidInputError):
-        keep_examples(stage, refuse, workspace=Workspace(home), reporter=QUIET)
+        keep_renderings(
+            stage, [CONVERSATIONS[0], CONVERSATIONS[1][:1]],
+            renderer=renderer, workspace=Workspace(home), reporter=QUIET,
+        )  # fmt: skip
     assert not list((home / "tokens").iterdir())
 
 
-def test_bytes_that_are_no_rows_are_refused() -> None:
+def test_bytes_that_are_no_tokens_are_refused() -> None:
     for content in (b"", b"{}", b"\x08\0\0\0\0\0\0\0{}      "):
         with pytest.raises(IntegrityError, match="cannot be read"):
-            unpack_examples(content, where="here")
+            unpack_rendered(content, where="here")

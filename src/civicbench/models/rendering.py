@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
@@ -47,6 +47,14 @@ class RenderedExample:
 
     prompt_ids: tuple[int, ...]
     completion_ids: tuple[int, ...]
+
+
+class RendersExamples(Protocol):
+    """Makes token ids of a conversation: a renderer, or what it made before."""
+
+    def render_example(self, messages: Sequence[Message]) -> RenderedExample:
+        """Return a conversation that ends with the assistant's answer, as token ids."""
+        ...
 
 
 class ChatRenderer:

@@ -28,8 +28,8 @@ from civicbench.models.rendering import ChatRenderer, load_renderer
 from civicbench.pages.stylesheet import check_assets
 from civicbench.pipeline.snapshots import recipe_snapshot
 from civicbench.recipes.loading import Recipe
-from civicbench.training.examples import Example, check_examples, render_examples
-from civicbench.training.tokenising import keep_examples, tokens_stage
+from civicbench.training.examples import Example, render_examples
+from civicbench.training.tokenising import keep_renderings, tokens_stage
 from civicbench.training.tracking import check_tracker
 
 _GIGABYTE = 1e9
@@ -90,25 +90,26 @@ def prepare_inputs(recipe: Recipe, *, workspace: Workspace, reporter: Reporter) 
     renderer = load_renderer(prepared)
 
     record = read_record(snapshot.folder)
-
-    limit, context = recipe.training.max_length_tokens, prepared.record.context_length_tokens
+    rows = {split: read_split(snapshot.folder, split) for split in ("train", "validation")}
+    kept = keep_renderings(
+        tokens_stage(prepared, data_digest=record.digest, workspace=workspace),
+        [row.messages for split in rows.values() for row in split],
+        renderer=renderer,
+        workspace=workspace,
+        reporter=reporter,
+    )
 
     def examples(split: SplitName) -> tuple[Example, ...]:
-        def render() -> list[Example]:
-            rows = [(row.id, row.messages) for row in read_split(snapshot.folder, split)]
-            if not rows and split != "train":
-                return []
-            return render_examples(
-                rows, renderer=renderer, max_length_tokens=limit, context_length_tokens=context
+        if not rows[split] and split != "train":
+            return ()
+        return tuple(
+            render_examples(
+                [(row.id, row.messages) for row in rows[split]],
+                renderer=kept,
+                max_length_tokens=recipe.training.max_length_tokens,
+                context_length_tokens=prepared.record.context_length_tokens,
             )
-
-        stage = tokens_stage(
-            prepared, part=split, snapshot_digest=record.digest, workspace=workspace
         )
-        kept = keep_examples(stage, render, workspace=workspace, reporter=reporter)
-        # The limits are the recipe's own: what is kept may have been rendered for another.
-        check_examples(kept, max_length_tokens=limit, context_length_tokens=context)
-        return kept
 
     return RunInputs(
         recipe=recipe,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from civicbench.core.errors import InvalidInputError
-from civicbench.models.rendering import ChatRenderer, Message, RenderedExample
+from civicbench.models.rendering import Message, RenderedExample, RendersExamples
 
 _SHOWN = 10
 IGNORED_LABEL = -100
@@ -43,7 +43,7 @@ class Example:
 def render_examples(
     conversations: Sequence[tuple[str, Sequence[Message]]],
     *,
-    renderer: ChatRenderer,
+    renderer: RendersExamples,
     max_length_tokens: int,
     context_length_tokens: int,
 ) -> list[Example]:
@@ -62,36 +62,15 @@ def render_examples(
         raise InvalidInputError(
             "there are no rows to train on", remedy="see `civicbench datasets show NAME`"
         )
-    examples = [
-        Example(name, renderer.render_example(messages)) for name, messages in conversations
-    ]
-    check_examples(
-        examples,
-        max_length_tokens=max_length_tokens,
-        context_length_tokens=context_length_tokens,
-    )
-    return examples
-
-
-def check_examples(
-    examples: Sequence[Example], *, max_length_tokens: int, context_length_tokens: int
-) -> None:
-    """Refuse rows that cannot be trained on as they are, all of them with the reasons.
-
-    Args:
-        examples: The rows.
-        max_length_tokens: The recipe's limit.
-        context_length_tokens: The model's limit.
-
-    Raises:
-        InvalidInputError: An empty answer, or rows that would have to be cut.
-    """
     if max_length_tokens > context_length_tokens:
         raise InvalidInputError(
             "max_length_tokens is longer than the model's context",
             where="training.max_length_tokens",
             got=f"{max_length_tokens}, the model reads {context_length_tokens}",
         )
+    examples = [
+        Example(name, renderer.render_example(messages)) for name, messages in conversations
+    ]
     empty = [e.name for e in examples if len(e.rendered.completion_ids) < _SHORTEST_COMPLETION]
     if empty:
         raise InvalidInputError(
@@ -106,3 +85,4 @@ def check_examples(
             got=", ".join(f"{e.name} ({e.length} tokens)" for e in worst),
             remedy="raise training.max_length_tokens, or shorten or leave out these rows",
         )
+    return examples
