@@ -19,6 +19,7 @@ medians and, as its last line, one JSON object. Needs the base model smollm2-135
 (`civicbench models fetch smollm2-135m-instruct`).
 """
 
+import itertools
 import json
 import os
 import shutil
@@ -122,7 +123,7 @@ class Diary:
         """Write everything as JSON."""
         found = {
             "first_step_s": self.ends[0] - self.started,
-            "seconds": [b - a for a, b in zip(self.ends, self.ends[1:], strict=False)],
+            "seconds": [b - a for a, b in itertools.pairwise(self.ends)],
             "tokens": self.tokens,
             "losses": self.losses,
             "peak_bytes": memory("VmHWM") - self.idle_bytes,
@@ -274,7 +275,7 @@ def run_factory(folder: Path, material: Material, steps: int, path: Path) -> Non
     ends = [seconds(entry) for entry in log]
     found = {
         "first_step_s": whole_s - (ends[-1] - ends[0]),
-        "seconds": [b - a for a, b in zip(ends, ends[1:], strict=False)],
+        "seconds": [b - a for a, b in itertools.pairwise(ends)],
         "tokens": [material.row_tokens * ROWS_A_STEP] * len(log),
         "losses": [entry["loss"] for entry in log],
         "peak_bytes": 0,

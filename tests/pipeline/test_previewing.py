@@ -38,11 +38,15 @@ def test_exactly_the_answer_and_its_end_are_trained_on(smoke_home: Path) -> None
         assert [token.trained for token in row.tokens] == sorted(t.trained for t in row.tokens)
 
 
-def test_padding_is_what_the_longest_row_makes_it(smoke_home: Path) -> None:
+def test_what_all_rows_begin_with_is_told_and_stands_in_each(smoke_home: Path) -> None:
     shown = preview(smoke_home, rows=6)
-    longest = max(len(row.tokens) for row in shown.rows)
-    assert any(row.padding_tokens for row in shown.rows)
-    assert all(len(row.tokens) + row.padding_tokens == longest for row in shown.rows)
+    (shared,) = {row.shared_tokens for row in shown.rows}
+    beginnings = [[token.id for token in row.tokens[:shared]] for row in shown.rows]
+    assert shared > 10  # they have a system turn in common
+    assert beginnings == [beginnings[0]] * 6
+    alone = preview(smoke_home, rows=1, start=5).rows[0]
+    assert alone.shared_tokens == 0
+    assert alone.tokens == shown.rows[5].tokens
 
 
 def test_rows_can_be_passed_over_and_their_end_is_told(smoke_home: Path) -> None:

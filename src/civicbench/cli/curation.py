@@ -29,7 +29,7 @@ _SHOWN_CHARACTERS = 160
               help="Rows of the split to pass over.")  # fmt: skip
 @_json
 def preview_dataset(recipe: str, split: str, rows: int, start: int, as_json: bool) -> None:
-    """Show rows as training reads them, through its own collator, trained tokens in brackets."""
+    """Show rows as training reads them, through its own packing, trained tokens in brackets."""
     from civicbench.core.progress import Reporter
     from civicbench.core.workspace import Workspace
     from civicbench.datasets.rows import SPLITS
@@ -110,7 +110,7 @@ def _print_preview(preview: "Preview") -> None:
         trained = sum(token.trained for token in row.tokens)
         click.echo(
             f"--- {row.id}: {len(row.tokens)} tokens, {trained} trained on, "
-            f"{row.padding_tokens} of padding"
+            f"{row.shared_tokens} shared with the others"
         )
         for span in row.spans:
             text = printable(span.text)

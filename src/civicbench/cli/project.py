@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from civicbench.cli.output import print_json, print_table
+from civicbench.cli.findings import print_findings, print_tokens
+from civicbench.cli.output import print_json
 
 
 @click.command()
@@ -19,19 +20,56 @@ def init(folder: Path) -> None:
 
 
 @click.command()
+@click.option("--recipe", metavar="RECIPE",
+              help="Look at what RECIPE would train on instead, token by token.")  # fmt: skip
+@click.option("--example", metavar="ROW",
+              help="The row to show: its place from 1, or its id. Default: the first.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-def doctor(as_json: bool) -> None:
-    """Show what this machine has, and what would fail."""
+def doctor(recipe: str | None, example: str | None, as_json: bool) -> None:
+    """Show what this machine has, and what would fail.
+
+    With --recipe: whether the recipe's rows are what training should read, and one of them token by
+    token, as training packs it. Nothing is fetched. Exits with 2 where a check fails.
+    """
+    if recipe is None:
+        if example is not None:
+            raise click.UsageError("--example belongs to --recipe")
+        _diagnose_machine(as_json=as_json)
+    else:
+        _diagnose_recipe(recipe, example=example, as_json=as_json)
+
+
+def _diagnose_machine(*, as_json: bool) -> None:
     from civicbench.core.workspace import Workspace
     from civicbench.pipeline.diagnosing import diagnose
 
     findings = diagnose(Workspace.locate())
     if as_json:
         print_json([finding.model_dump(mode="json") for finding in findings])
-        return
-    marks = {"good": "ok", "note": "note", "bad": "WOULD FAIL"}
-    print_table(
-        "",
-        ("what", "found", "", "what to do"),
-        [(f.what, f.found, marks[f.state], f.remedy) for f in findings],
+    else:
+        print_findings(findings)
+
+
+def _diagnose_recipe(name: str, *, example: str | None, as_json: bool) -> None:
+    from civicbench.core.errors import InvalidInputError
+    from civicbench.core.progress import Reporter
+    from civicbench.core.workspace import Workspace
+    from civicbench.pipeline.recipe_diagnosis import diagnose_recipe
+    from civicbench.recipes.loading import load_recipe
+
+    found = diagnose_recipe(
+        load_recipe(name), example=example, workspace=Workspace.locate(), reporter=Reporter()
     )
+    if as_json:
+        print_json(found.model_dump(mode="json"))
+    else:
+        print_findings(found.findings)
+        if found.example is not None:
+            print_tokens(found.example)
+    if found.failed:
+        raise InvalidInputError(
+            f"{len(found.failed)} checks failed",
+            where=f"recipe {name}",
+            got=", ".join(found.failed),
+            remedy="see what to do beside each",
+        )

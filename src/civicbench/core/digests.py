@@ -24,6 +24,11 @@ def canonical_json(value: Any) -> str:
     )
 
 
+def digest_bytes(content: bytes) -> str:
+    """Return the sha256 of bytes."""
+    return hashlib.sha256(content).hexdigest()
+
+
 def digest_text(text: str) -> str:
     """Return the sha256 of a text's UTF-8 bytes, in hexadecimal."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -14,8 +14,8 @@ from typing import Any
 from civicbench.core.errors import DiskFullError, PartAbsentError
 
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-# A plain file stands in the path, or the path cannot be one.
-_NO_FOLDER = {errno.ENOTDIR, errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG}
+# A plain file stands in the path, a folder at its end, or the path cannot be one.
+_NO_FOLDER = {errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG}
 # Libraries in other languages report a full disk as an error of their own, with this text.
 _NO_SPACE_TEXTS = ("No space left on device", "os error 28", "Disk quota exceeded")
 _LITTLE_SPACE_BYTES = 64 << 10

@@ -19,7 +19,11 @@ class Settings(BaseModel):
     """Frozen settings that refuse unknown keys; field docstrings become the schema's text."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        validate_default=True,
+        allow_inf_nan=False,
     )
 
 

@@ -151,6 +151,11 @@ def find_finished(stage: Stage) -> StageOutput | None:
     return StageOutput(stage.final, record, reused=True)
 
 
+def stage_lock(stage: Stage, *, workspace: Workspace) -> Path:
+    """Return the lock of whoever makes, or removes, a stage's output."""
+    return workspace.locks / f"{stage.folder.name}-{stage.key[:_KEY_CHARACTERS]}.lock"
+
+
 def run_stage(
     stage: Stage, work: Callable[[Path], None], *, workspace: Workspace, reporter: Reporter
 ) -> StageOutput:
@@ -172,7 +177,7 @@ def run_stage(
     """
     found = find_finished(stage)
     if found is None:
-        lock = workspace.locks / f"{stage.folder.name}-{stage.key[:_KEY_CHARACTERS]}.lock"
+        lock = stage_lock(stage, workspace=workspace)
         with exclusive(lock, what=stage.name, reporter=reporter):
             found = find_finished(stage)
             if found is None:
@@ -195,7 +200,8 @@ def _work(stage: Stage, work: Callable[[Path], None], *, reporter: Reporter) -> 
             full = None
             if isinstance(error, Exception) and not isinstance(error, CivicbenchError):
                 full = disk_full_behind(error, folder=stage.partial)
-            if not stage.resumable:
+            # A resumable stage that did nothing yet has nothing to go on from.
+            if not stage.resumable or not any(stage.partial.iterdir()):
                 remove_folder(stage.partial)
             if full is not None:
                 raise full from error

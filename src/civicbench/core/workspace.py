@@ -39,6 +39,11 @@ class Workspace:
         return self.home / "snapshots"
 
     @property
+    def tokens(self) -> Path:
+        """Snapshots' rows as token ids, by stage key."""
+        return self.home / "tokens"
+
+    @property
     def runs(self) -> Path:
         """Training runs by stage key."""
         return self.home / "runs"

@@ -3,16 +3,19 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
 from civicbench.core.errors import InvalidInputError
 from civicbench.models.prepare import PreparedModel
+from civicbench.models.settings import ModelEntry
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+# Raised by hand when the same conversation would become other token ids.
+CODE_VERSION = 1
 # Llama 3's template writes today's date into the system turn unless one is given: a prompt
 # that changes from day to day could not be compared with itself.
 _FIXED_DATE = "26 Jul 2024"
@@ -44,6 +47,14 @@ class RenderedExample:
 
     prompt_ids: tuple[int, ...]
     completion_ids: tuple[int, ...]
+
+
+class RendersExamples(Protocol):
+    """Makes token ids of a conversation: a renderer, or what it made before."""
+
+    def render_example(self, messages: Sequence[Message]) -> RenderedExample:
+        """Return a conversation that ends with the assistant's answer, as token ids."""
+        ...
 
 
 class ChatRenderer:
@@ -98,8 +109,20 @@ class ChatRenderer:
             )
 
     def render_prompt(self, messages: Sequence[Message]) -> str:
-        """Return the text up to where the assistant's next turn begins."""
+        """Return the text up to where the assistant's next turn begins.
+
+        Raises:
+            InvalidInputError: The template refuses the conversation.
+        """
         return self._apply(messages, add_generation_prompt=True)
+
+    def render_conversation(self, messages: Sequence[Message]) -> str:
+        """Return the text of a whole conversation, as the template writes it.
+
+        Raises:
+            InvalidInputError: The template refuses the conversation.
+        """
+        return self._apply(messages, add_generation_prompt=False)
 
     def encode(self, text: str) -> list[int]:
         """Return the token ids of a rendered text; nothing is added before or after."""
@@ -139,7 +162,7 @@ class ChatRenderer:
         if not messages or messages[-1].role != "assistant":
             raise InvalidInputError("a training example must end with an assistant's turn")
         prompt = self.render_prompt(messages[:-1])
-        whole = self._apply(messages, add_generation_prompt=False)
+        whole = self.render_conversation(messages)
         if not whole.startswith(prompt):
             raise InvalidInputError(
                 "the chat template renders a prompt differently once its answer follows",
@@ -157,19 +180,84 @@ class ChatRenderer:
             tuple(self.encode(prompt)), (*self.encode(body), self.end_of_turn_id)
         )
 
-    def _apply(self, messages: Sequence[Message], *, add_generation_prompt: bool) -> str:
-        return str(
-            self.tokenizer.apply_chat_template(
-                [
-                    {"role": message.role, "content": self.render_plain(message.content)}
-                    for message in messages
-                ],
+    def reads_the_clock(self, messages: Sequence[Message]) -> bool:
+        """Return whether the template writes the day's date into a conversation.
+
+        Raises:
+            InvalidInputError: The template refuses the conversation.
+        """
+        written = self.render_conversation(messages)
+        try:
+            without = self.tokenizer.apply_chat_template(
+                self._turns(messages),
                 chat_template=self.template,
                 tokenize=False,
-                add_generation_prompt=add_generation_prompt,
                 date_string=_FIXED_DATE,
+                strftime_now=None,  # hides the clock that transformers offers
             )
-        )
+        except TypeError:  # the template calls it
+            return True
+        return bool(without != written)
+
+    def _apply(self, messages: Sequence[Message], *, add_generation_prompt: bool) -> str:
+        from jinja2 import TemplateError
+
+        try:
+            return str(
+                self.tokenizer.apply_chat_template(
+                    self._turns(messages),
+                    chat_template=self.template,
+                    tokenize=False,
+                    add_generation_prompt=add_generation_prompt,
+                    date_string=_FIXED_DATE,
+                )
+            )
+        except TemplateError as error:
+            raise InvalidInputError(
+                "the chat template refuses this conversation",
+                where=f"turns: {', '.join(message.role for message in messages)}",
+                got=str(error),
+                remedy="change the dataset's turns, or give a `template` in the model's "
+                "catalogue entry",
+            ) from error
+
+    def _turns(self, messages: Sequence[Message]) -> list[dict[str, str]]:
+        return [
+            {"role": message.role, "content": self.render_plain(message.content)}
+            for message in messages
+        ]
+
+
+def load_tokenizer(prepared: PreparedModel) -> "PreTrainedTokenizerBase":
+    """Return the tokenizer of a prepared model, with the padding token that its entry names."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(
+        prepared.folder, local_files_only=True, trust_remote_code=False
+    )
+    if prepared.entry.pad_token is not None:
+        tokenizer.pad_token = prepared.entry.pad_token
+    return tokenizer
+
+
+def build_renderer(entry: ModelEntry, tokenizer: "PreTrainedTokenizerBase") -> ChatRenderer:
+    """Return the renderer of a model's tokenizer.
+
+    Raises:
+        InvalidInputError: There is no chat template, or tokens do not fit.
+    """
+    template = entry.template or tokenizer.chat_template
+    if not isinstance(template, str):
+        raise InvalidInputError(
+            "has no chat template", where=f"model {entry.name}",
+            remedy="give one as `template` in the catalogue entry",
+        )  # fmt: skip
+    return ChatRenderer(
+        tokenizer,
+        template=template,
+        end_of_turn=entry.end_of_turn,
+        generation_prompt=entry.generation_prompt,
+    )
 
 
 def load_renderer(prepared: PreparedModel) -> ChatRenderer:
@@ -178,28 +266,11 @@ def load_renderer(prepared: PreparedModel) -> ChatRenderer:
     Raises:
         InvalidInputError: The tokenizer has no chat template, or tokens do not fit.
     """
-    from transformers import AutoTokenizer
-
-    entry = prepared.entry
-    tokenizer = AutoTokenizer.from_pretrained(
-        prepared.folder, local_files_only=True, trust_remote_code=False
-    )
-    template = entry.template or tokenizer.chat_template
-    if not isinstance(template, str):
-        raise InvalidInputError(
-            "has no chat template", where=f"model {entry.name}",
-            remedy="give one as `template` in the catalogue entry",
-        )  # fmt: skip
-    if entry.pad_token is not None:
-        tokenizer.pad_token = entry.pad_token
+    tokenizer = load_tokenizer(prepared)
+    renderer = build_renderer(prepared.entry, tokenizer)
     if tokenizer.pad_token_id is None:
         raise InvalidInputError(
-            "has no padding token", where=f"model {entry.name}",
+            "has no padding token", where=f"model {prepared.entry.name}",
             remedy="name one as `pad_token` in the catalogue entry",
         )  # fmt: skip
-    return ChatRenderer(
-        tokenizer,
-        template=template,
-        end_of_turn=entry.end_of_turn,
-        generation_prompt=entry.generation_prompt,
-    )
+    return renderer

@@ -19,6 +19,7 @@ def _is_hidden(letter: str) -> bool:
         (point < 0x20 and letter not in "\n\t")
         or 0x7F <= point <= 0x9F
         or 0xD800 <= point <= 0xDFFF
+        or point == 0x061C
         or 0x200B <= point <= 0x200F
         or 0x2028 <= point <= 0x202E
         or 0x2060 <= point <= 0x2069

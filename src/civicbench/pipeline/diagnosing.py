@@ -4,9 +4,6 @@ import os
 import shutil
 import sys
 from pathlib import Path
-from typing import Literal
-
-from pydantic import BaseModel, ConfigDict
 
 from civicbench.core.environment import (
     is_offline,
@@ -20,27 +17,13 @@ from civicbench.core.workspace import Workspace
 from civicbench.models.catalogue import list_model_entries
 from civicbench.models.prepare import find_prepared
 from civicbench.pages.stylesheet import check_assets
+from civicbench.pipeline.finding import Finding
 from civicbench.recipes.loading import list_recipes, load_recipe
 
 _GIGABYTE = 1e9
 # The quickstart: wheel 0.1 GB, weights 0.6 GB, checkpoints and scores below 0.3 GB.
 _DISK_NEEDED_GB = 2.0
 _MEMORY_NEEDED_GB = 6.0
-
-
-class Finding(BaseModel):
-    """One thing that was looked at."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-    what: str
-    """What was looked at."""
-    found: str
-    """What was found."""
-    state: Literal["good", "note", "bad"]
-    """bad: something would fail; note: good to know."""
-    remedy: str = ""
-    """What to do about it."""
 
 
 def diagnose(workspace: Workspace) -> list[Finding]:

@@ -35,7 +35,7 @@ from civicbench.recipes.loading import list_recipes, load_recipe
 from civicbench.registry.database import registry_exists
 from civicbench.registry.references import MINIMUM_PREFIX_CHARACTERS
 from civicbench.registry.registry import Registry
-from civicbench.training.examples import Example, render_examples
+from civicbench.training.examples import Example, conversations_in, render_examples
 from civicbench.training.record import TrainingRecord
 from civicbench.training.running import read_training_record, training_stage
 from civicbench.training.saving import ADAPTER_FOLDER
@@ -257,7 +257,7 @@ def _of_recipe(
     stage = training_stage(
         recipe.training,
         inputs.prepared,
-        snapshot_digest=inputs.snapshot_record.digest,
+        snapshot_digest=inputs.data.digest,
         workspace=workspace,
     )
     done = find_finished(stage)
@@ -273,5 +273,9 @@ def _of_recipe(
         prepared=inputs.prepared,
         trained=done.folder / ADAPTER_FOLDER,
         record=read_training_record(done.folder),
-        rows={"validation": inputs.held_out, "test": (), "train": inputs.train},
+        rows={
+            "validation": conversations_in(inputs.held_out),
+            "test": (),
+            "train": conversations_in(inputs.train),
+        },
     )

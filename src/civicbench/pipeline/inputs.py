@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from civicbench.core.digests import digest_json
 from civicbench.core.errors import InvalidInputError, PartAbsentError
 from civicbench.core.progress import Reporter
 from civicbench.core.stages import StageOutput
@@ -24,12 +25,13 @@ from civicbench.evaluation.settings import FileItems
 from civicbench.evaluation.suites import Suite
 from civicbench.models.loading import require_package
 from civicbench.models.prepare import PreparedModel, prepare_model
-from civicbench.models.rendering import ChatRenderer, load_renderer
+from civicbench.models.rendering import ChatRenderer, RendersExamples, load_renderer
 from civicbench.pages.stylesheet import check_assets
-from civicbench.pipeline.mixing import TrainingData, read_training_data
+from civicbench.pipeline.mixing import TrainingData, conversations_of, read_training_data
 from civicbench.pipeline.snapshots import mixed_snapshots, recipe_snapshot
 from civicbench.recipes.loading import Recipe
 from civicbench.training.examples import TrainingRows, render_examples, render_pairs
+from civicbench.training.tokenising import keep_renderings, tokens_stage
 from civicbench.training.tracking import check_tracker
 
 _GIGABYTE = 1e9
@@ -100,6 +102,16 @@ def prepare_inputs(recipe: Recipe, *, workspace: Workspace, reporter: Reporter) 
     renderer = load_renderer(prepared)
 
     held_out = read_split(snapshot.folder, "validation")
+    digest = data.digest
+    if data.mixed:  # which of their rows are drawn follows from the seed
+        digest = digest_json({"data": data.digest, "seed": recipe.training.seed})
+    kept = keep_renderings(
+        tokens_stage(prepared, data_digest=digest, workspace=workspace),
+        [messages for row in (*data.rows, *held_out) for messages in conversations_of(row)],
+        renderer=renderer,
+        workspace=workspace,
+        reporter=reporter,
+    )
     return RunInputs(
         recipe=recipe,
         prepared=prepared,
@@ -108,9 +120,9 @@ def prepare_inputs(recipe: Recipe, *, workspace: Workspace, reporter: Reporter) 
         snapshot_record=read_record(snapshot.folder),
         mixed_snapshots=mixed,
         data=data,
-        train=render_rows(recipe, data.rows, prepared=prepared, renderer=renderer),
+        train=render_rows(recipe, data.rows, prepared=prepared, renderer=kept),
         held_out=(
-            render_rows(recipe, held_out, prepared=prepared, renderer=renderer) if held_out else ()
+            render_rows(recipe, held_out, prepared=prepared, renderer=kept) if held_out else ()
         ),
         items=items,
         system_turns=system_turns,
@@ -118,7 +130,7 @@ def prepare_inputs(recipe: Recipe, *, workspace: Workspace, reporter: Reporter) 
 
 
 def render_rows(
-    recipe: Recipe, rows: Iterable[Row], *, prepared: PreparedModel, renderer: ChatRenderer
+    recipe: Recipe, rows: Iterable[Row], *, prepared: PreparedModel, renderer: RendersExamples
 ) -> TrainingRows:
     """Return rows as the recipe's objective reads them: examples, or pairs for dpo.
 

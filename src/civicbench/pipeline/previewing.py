@@ -1,5 +1,6 @@
-"""Rows as training sees them: rendered, collated, and each token marked as trained on or not."""
+"""Rows as training sees them: rendered, packed, and each token marked as trained on or not."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
@@ -10,12 +11,12 @@ from civicbench.core.workspace import Workspace
 from civicbench.datasets.rows import SplitName
 from civicbench.datasets.snapshots import read_rows
 from civicbench.models.prepare import prepare_model
-from civicbench.models.rendering import load_renderer
+from civicbench.models.rendering import ChatRenderer, load_renderer
 from civicbench.pipeline.inputs import render_rows
 from civicbench.pipeline.snapshots import recipe_snapshot
 from civicbench.recipes.loading import Recipe
-from civicbench.training.collating import collate
-from civicbench.training.examples import IGNORED_LABEL, Example, PreferencePair
+from civicbench.training.examples import Example, PreferencePair
+from civicbench.training.unpacking import pack_and_unpack
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -51,11 +52,11 @@ class PreviewRow(_Part):
     id: str
     """The row's name."""
     tokens: tuple[PreviewToken, ...]
-    """Its tokens, padding left out."""
+    """Its tokens."""
     spans: tuple[PreviewSpan, ...]
     """The same as text, cut where training begins or ends."""
-    padding_tokens: int
-    """Padding that the batch adds after it; never trained on."""
+    shared_tokens: int
+    """Tokens at its beginning that all rows of the batch share: computed once."""
 
 
 class Preview(_Part):
@@ -80,7 +81,7 @@ def preview_recipe(
     workspace: Workspace,
     reporter: Reporter,
 ) -> Preview:
-    """Return some rows as the recipe's training would batch them, through its own collator.
+    """Return some rows as the recipe's training would batch them, through its own packing.
 
     Args:
         recipe: The recipe; its snapshot and base model are made ready where they are not.
@@ -108,27 +109,42 @@ def preview_recipe(
         for rendered in render_rows(recipe, chosen, prepared=prepared, renderer=renderer)
         for example in _conversations(rendered)
     ]
-    batch = collate(examples, renderer=renderer)
+    return Preview(
+        recipe=recipe.settings.name,
+        model=recipe.model.name,
+        split=split,
+        rows=preview_examples(
+            examples, renderer=renderer, share_beginning=recipe.training.dropout == 0
+        ),
+    )
+
+
+def preview_examples(
+    examples: Sequence[Example], *, renderer: ChatRenderer, share_beginning: bool
+) -> tuple[PreviewRow, ...]:
+    """Return rows as one forward pass of training reads them.
+
+    Args:
+        examples: The rows of the pass.
+        renderer: The base model's renderer.
+        share_beginning: Whether training computes once what they all begin with.
+    """
     shown = []
-    for position, example in enumerate(examples):
-        real = int(batch["attention_mask"][position].sum())
-        ids = batch["input_ids"][position][:real].tolist()
-        labels = batch["labels"][position].tolist()
-        marks = [label != IGNORED_LABEL for label in labels[:real]]
+    packed = pack_and_unpack(examples, share_beginning=share_beginning)
+    for example, row in zip(examples, packed, strict=True):
+        texts = renderer.pieces(row.ids)
         shown.append(
             PreviewRow(
                 id=example.name,
                 tokens=tuple(
-                    PreviewToken(id=token, text=_decode(renderer.tokenizer, [token]), trained=mark)
-                    for token, mark in zip(ids, marks, strict=True)
+                    PreviewToken(id=token, text=text, trained=trained)
+                    for token, text, trained in zip(row.ids, texts, row.trained, strict=True)
                 ),
-                spans=_spans(renderer.tokenizer, ids, marks),
-                padding_tokens=len(labels) - real,
+                spans=_spans(renderer.tokenizer, row.ids, row.trained),
+                shared_tokens=row.shared,
             )
         )
-    return Preview(
-        recipe=recipe.settings.name, model=recipe.model.name, split=split, rows=tuple(shown)
-    )
+    return tuple(shown)
 
 
 def _conversations(row: Example | PreferencePair) -> tuple[Example, ...]:
@@ -141,7 +157,7 @@ def _conversations(row: Example | PreferencePair) -> tuple[Example, ...]:
 
 
 def _spans(
-    tokenizer: "PreTrainedTokenizerBase", ids: list[int], marks: list[bool]
+    tokenizer: "PreTrainedTokenizerBase", ids: Sequence[int], marks: Sequence[bool]
 ) -> tuple[PreviewSpan, ...]:
     spans = []
     start = 0
@@ -153,5 +169,7 @@ def _spans(
     return tuple(spans)
 
 
-def _decode(tokenizer: "PreTrainedTokenizerBase", ids: list[int]) -> str:
-    return str(tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False))
+def _decode(tokenizer: "PreTrainedTokenizerBase", ids: Sequence[int]) -> str:
+    return str(
+        tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False)
+    )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from civicbench.core.errors import InvalidInputError
-from civicbench.models.rendering import ChatRenderer, Message, RenderedExample
+from civicbench.models.rendering import Message, RenderedExample, RendersExamples
 
 _SHOWN = 10
 IGNORED_LABEL = -100
@@ -72,6 +72,11 @@ class PreferencePair:
             )
 
     @property
+    def conversations(self) -> tuple[Example, Example]:
+        """The chosen and the rejected conversation."""
+        return Example(self.name, self.chosen), Example(self.name, self.rejected)
+
+    @property
     def prompt_ids(self) -> tuple[int, ...]:
         """The prompt of both."""
         return self.chosen.prompt_ids
@@ -107,10 +112,18 @@ def rows_of_kind(rows: TrainingRows, kind: type[_Kind]) -> list[_Kind]:
     return found
 
 
+def conversations_in(rows: TrainingRows) -> list[Example]:
+    """Return every conversation of training rows: one a row, or a pair's two."""
+    found: list[Example] = []
+    for row in rows:
+        found += row.conversations if isinstance(row, PreferencePair) else (row,)
+    return found
+
+
 def render_examples(
     conversations: Sequence[tuple[str, Sequence[Message]]],
     *,
-    renderer: ChatRenderer,
+    renderer: RendersExamples,
     max_length_tokens: int,
     context_length_tokens: int,
 ) -> list[Example]:
@@ -153,7 +166,7 @@ def render_examples(
 def render_pairs(
     rows: Sequence[tuple[str, Sequence[Message], str]],
     *,
-    renderer: ChatRenderer,
+    renderer: RendersExamples,
     max_length_tokens: int,
     context_length_tokens: int,
 ) -> list[PreferencePair]:

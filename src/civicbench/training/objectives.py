@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 import torch.nn.functional as functional
 
-from civicbench.training.examples import Example
+from civicbench.training.examples import (
+    Example,
+    PreferencePair,
+    TrainingRows,
+    conversations_in,
+    rows_of_kind,
+)
 from civicbench.training.packing import PackedRows, pack_rows
 
 if TYPE_CHECKING:
@@ -61,6 +67,45 @@ class AnswerLoss:
         )
 
 
+class PreferenceLoss:
+    """Direct preference optimisation (arXiv 2305.18290, equation 7), in nats a pair.
+
+    The reference is the base itself: the same model with its adapter switched off, so that no
+    second copy is held. Both answers of a pair, and all pairs of a pass, are one packed sequence.
+
+    Args:
+        pairs: The rows.
+        share_beginning: Compute once what all conversations of a pass begin with.
+        beta: How strongly the model is held to its reference.
+    """
+
+    def __init__(
+        self, pairs: Sequence[PreferencePair], *, share_beginning: bool, beta: float
+    ) -> None:
+        self._pairs = pairs
+        self._share = share_beginning
+        self._beta = beta
+        self.lengths: Sequence[int] = [pair.length for pair in pairs]
+        self.weights: Sequence[int] = [1] * len(pairs)
+
+    def loss(self, model: Any, rows: Sequence[int], *, device: torch.device) -> torch.Tensor:
+        """Return the summed loss of the pairs; log 2 each where the adapter does nothing."""
+        examples = conversations_in([self._pairs[row] for row in rows])
+        packed = pack_rows(examples, share_beginning=self._share).to(device)
+        answers = [len(example.rendered.completion_ids) for example in examples]
+        with torch.no_grad(), model.disable_adapter():
+            reference = _answer_log_likelihoods(model, packed, answers)
+        gained = _answer_log_likelihoods(model, packed, answers) - reference
+        chosen, rejected = gained[0::2], gained[1::2]
+        return -functional.logsigmoid(self._beta * (chosen - rejected)).sum()
+
+
+def _answer_log_likelihoods(model: Any, rows: PackedRows, answers: Sequence[int]) -> torch.Tensor:
+    """Return the log-likelihood of each conversation's answer, in nats, of shape [rows]."""
+    tokens = -functional.cross_entropy(answer_logits(model, rows), rows.targets, reduction="none")
+    return torch.stack([part.sum() for part in torch.split(tokens, list(answers))])
+
+
 def answer_logits(model: Any, rows: PackedRows) -> torch.Tensor:
     """Return float32 logits at the places that predict a trained token, [trained, vocabulary].
 
@@ -78,11 +123,16 @@ def answer_logits(model: Any, rows: PackedRows) -> torch.Tensor:
     return logits.float()
 
 
-def build_objective(settings: "TrainingSettings", rows: Sequence[Example]) -> Objective:
+def build_objective(settings: "TrainingSettings", rows: TrainingRows) -> Objective:
     """Return the loss that the settings ask for, over rows.
 
     Args:
         settings: The training settings.
-        rows: Training or held-out rows.
+        rows: Training or held-out rows, of the kind that the objective takes.
     """
-    return AnswerLoss(rows, share_beginning=settings.dropout == 0)
+    share = settings.dropout == 0
+    if settings.preference_beta is None:
+        return AnswerLoss(rows_of_kind(rows, Example), share_beginning=share)
+    return PreferenceLoss(
+        rows_of_kind(rows, PreferencePair), share_beginning=share, beta=settings.preference_beta
+    )

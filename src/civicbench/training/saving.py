@@ -12,6 +12,7 @@ from civicbench.core.environment import (
 )
 from civicbench.core.files import write_json_whole, write_text_whole
 from civicbench.models.loading import PROVENANCE_NAME
+from civicbench.training.examples import conversations_in
 from civicbench.training.inputs import TrainingInputs
 from civicbench.training.record import TrainingMeasurements, TrainingRecord
 from civicbench.training.settings import TrainingSettings
@@ -60,6 +61,7 @@ def save_run(
         "code_version": code_version(),
     }
     write_json_whole(adapter / PROVENANCE_NAME, provenance)
+    conversations = conversations_in(inputs.train)
     training = TrainingRecord(
         method=settings.method,
         settings=settings.model_dump(mode="json", exclude=set(CADENCE_SETTINGS)),
@@ -67,8 +69,8 @@ def save_run(
         rows=len(inputs.train),
         epochs=settings.epochs,
         steps=state.steps,
-        prompt_tokens=sum(len(e.rendered.prompt_ids) for e in inputs.train),
-        trained_tokens=sum(len(e.rendered.completion_ids) for e in inputs.train),
+        prompt_tokens=sum(len(e.rendered.prompt_ids) for e in conversations),
+        trained_tokens=sum(len(e.rendered.completion_ids) for e in conversations),
         trainable_parameters=sum(weight.numel() for weight in loop.weights.values()),
         kept_step=state.best_step if settings.keep == "best" else None,
         stopped_early=state.steps < loop.order.steps,
