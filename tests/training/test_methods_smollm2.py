@@ -6,7 +6,6 @@ Run where $CIVICBENCH_TEST_HOME names a workspace in which the model stands
 
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tests.training.factory import make_examples
@@ -19,7 +18,7 @@ from civicbench.models.merging import write_merged
 from civicbench.models.prepare import PreparedModel, find_prepared
 from civicbench.models.rendering import load_renderer
 from civicbench.models.trained import load_trained
-from civicbench.training.adapting import build_trainable_model, keep_weights_unpacked
+from civicbench.training.adapting import build_trainable_model
 from civicbench.training.examples import Example
 from civicbench.training.methods import list_methods, load_method
 
@@ -41,13 +40,6 @@ def smollm2() -> Model:
     return prepared, make_examples(load_renderer(prepared), rows=4)
 
 
-def unpacked(model: Any) -> Any:
-    """Let a model in nf4 compute as it does in training."""
-    if getattr(model, "is_loaded_in_4bit", False):
-        keep_weights_unpacked(model)
-    return model
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_shipped_method_trains_and_merges(name: str, smollm2: Model, tmp_path: Path) -> None:
@@ -57,11 +49,11 @@ def test_a_shipped_method_trains_and_merges(name: str, smollm2: Model, tmp_path:
         pytest.importorskip("bitsandbytes")
     held = {"precision": settings.precision, "quantisation": settings.quantisation}
     model = build_trainable_model(settings, prepared, spread=False)
-    base = logits_of(unpacked(load_base(prepared, **held)), rows)
+    base = logits_of(load_base(prepared, **held), rows)
     start = float((logits_of(model, rows) - base).abs().max())
     losses = steps(model, settings, rows, count=3)
     folder = save(model, settings, prepared, tmp_path / "made")
-    again = logits_of(unpacked(load_trained(prepared, folder, **held)), rows)
+    again = logits_of(load_trained(prepared, folder, **held), rows)
     kept = float((logits_of(model, rows) - again).abs().max())
     del model
     found = {}

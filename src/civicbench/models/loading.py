@@ -99,7 +99,7 @@ def load_weights(
         )
     if quantisation == "int8":
         held = BitsAndBytesConfig(load_in_8bit=True)
-    return AutoModelForCausalLM.from_pretrained(
+    model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
         folder,
         dtype=dtype,
         quantization_config=held,
@@ -109,6 +109,23 @@ def load_weights(
         trust_remote_code=False,
         attn_implementation="sdpa",
     )
+    if quantisation == "nf4":
+        _keep_unpacked(model)
+    return model
+
+
+def _keep_unpacked(model: "PreTrainedModel") -> None:
+    """Keep bitsandbytes from packing nf4 weights for inference on a CPU.
+
+    It packs them in the first pass without gradients, such as a held-out loss, and never unpacks
+    them for training: no gradient flows through a packed layer (bitsandbytes 0.50, `Linear4bit`).
+    Packed ones round otherwise too, and on some processors only.
+    """
+    from bitsandbytes.nn.modules import Linear4bit
+
+    for layer in model.modules():
+        if isinstance(layer, Linear4bit):
+            layer.support_avx512bf16_for_cpu = False
 
 
 def load_adapter(

@@ -150,22 +150,7 @@ def build_trainable_model(
             weight.data = weight.data.float()
     if settings.initialisation == "pissa":
         _keep_start(model, configuration)
-    if settings.quantisation == "nf4":
-        keep_weights_unpacked(model)
     return model
-
-
-def keep_weights_unpacked(model: "PeftModel | PreTrainedModel") -> None:
-    """Keep bitsandbytes from packing nf4 weights for inference on a CPU.
-
-    It packs them in the first pass without gradients, such as a held-out loss, and never unpacks
-    them for training: no gradient flows through a packed layer (bitsandbytes 0.50, `Linear4bit`).
-    """
-    from bitsandbytes.nn.modules import Linear4bit
-
-    for layer in model.modules():
-        if isinstance(layer, Linear4bit):
-            layer.support_avx512bf16_for_cpu = False
 
 
 def trainable_groups(
