@@ -15,6 +15,8 @@ from civicbench.evaluation.scorer.reading import Reader
 from civicbench.evaluation.scorer.schedule import Tree
 from civicbench.models.rendering import ChatRenderer
 
+_READ_TOKENS = 1024
+
 
 def run_of(token_ids: Sequence[int]) -> Tree:
     """Return tokens as a tree of one run."""
@@ -72,6 +74,13 @@ class AnswerRow:
         return any(stop in tail for stop in self.asked.stops)
 
 
+def _room_for(pair: KeysValues, rows: int, tokens: int) -> KeysValues:
+    """Return room for the keys and values of rows, each of shape [rows, heads, tokens, width]."""
+    keys, values = pair
+    shape = (rows, keys.shape[0], tokens, keys.shape[2])
+    return keys.new_zeros(shape), values.new_zeros(shape)
+
+
 class Decoding:
     """The rows that are being written, with the keys and values of what each has read."""
 
@@ -85,25 +94,34 @@ class Decoding:
         self._lengths = torch.empty(0, dtype=torch.long)
 
     def read_prompts(self, shared: int) -> torch.Tensor:
-        """Read what follows the shared tokens; return the last hidden state of each row."""
+        """Read what follows the shared tokens; return the last hidden state of each row.
+
+        A few prompts at a time: more at once would need memory, and be no faster.
+        """
         trees = [run_of(row.asked.prompt[shared:]) for row in self.active]
-        hidden, own = self._reader.read_trees(trees, prefix=self._prefix, keep=True)
         lengths = [tree.length for tree in trees]
         room = max(n + row.asked.limit_tokens for n, row in zip(lengths, self.active, strict=True))
-        own.reverse()
-        while own:  # each layer's first copy is let go as soon as the second stands
-            keys, values = own.pop()
-            heads, _, width = keys.shape
-            shape = (len(trees), heads, room, width)
-            padded = (keys.new_zeros(shape), values.new_zeros(shape))
-            start = 0
-            for number, length in enumerate(lengths):
-                for target, source in zip(padded, (keys, values), strict=True):
-                    target[number, :, :length] = source[:, start : start + length]
-                start += length
-            self._layers.append(padded)
+        last = []
+        first = 0
+        while first < len(trees):
+            end = first + 1
+            while end < len(trees) and sum(lengths[first : end + 1]) <= _READ_TOKENS:
+                end += 1
+            hidden, own = self._reader.read_trees(trees[first:end], prefix=self._prefix, keep=True)
+            if not self._layers:
+                self._layers = [_room_for(pair, len(trees), room) for pair in own]
+            for layer, pair in zip(self._layers, own, strict=True):
+                start = 0
+                for number in range(first, end):
+                    for target, source in zip(layer, pair, strict=True):
+                        target[number, :, : lengths[number]] = source[
+                            :, start : start + lengths[number]
+                        ]
+                    start += lengths[number]
+            last.append(hidden[torch.tensor(lengths[first:end]).cumsum(0) - 1])
+            first = end
         self._lengths = torch.tensor(lengths)
-        return hidden[self._lengths.cumsum(0) - 1]
+        return torch.cat(last)
 
     def drop_ended(self) -> bool:
         """Drop rows that have ended; return whether any is left."""

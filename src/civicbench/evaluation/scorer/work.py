@@ -27,7 +27,7 @@ class Batching:
     """
 
     choice_tokens: int = 2048
-    answer_tokens: int = 4096
+    answer_tokens: int = 2560
     order_seed: int | None = None
 
 
