@@ -6,7 +6,7 @@ from civicbench.core.content import list_content, shipped_content_root
 from civicbench.core.digests import digest_files
 from civicbench.core.workspace import Workspace
 from civicbench.models.catalogue import list_model_entries
-from civicbench.pipeline.planning import plan_recipe
+from civicbench.pipeline.planning.making import plan_recipe
 from civicbench.recipes.loading import list_recipes, load_recipe
 
 # Catalogue datasets that wait for a recipe.
