@@ -16,6 +16,7 @@ import ctypes
 import gc
 import json
 import multiprocessing
+import os
 import random
 import sys
 from dataclasses import dataclass, field
@@ -108,6 +109,7 @@ def train(set_up: SetUp, connection: Connection) -> None:
     from civicbench.training.adapting import build_trainable_model
     from civicbench.training.examples import Example
     from civicbench.training.loop import TrainingLoop
+    from civicbench.training.memory.allocator import return_large_blocks
     from civicbench.training.memory.passes import largest_passes
     from civicbench.training.memory.planning import plan_memory
     from civicbench.training.methods import load_method
@@ -131,6 +133,7 @@ def train(set_up: SetUp, connection: Connection) -> None:
         answer = [draw.randrange(shape.vocabulary_size) for _ in range(set_up.answer_tokens)]
         examples.append(Example(str(number), RenderedExample(tuple(prompt), tuple(answer))))
     planned = plan_memory(shape, settings, passes=largest_passes(settings, examples))
+    if not os.environ.get("DEFAULT_MALLOC"): return_large_blocks()
     torch.zeros(8) @ torch.zeros(8)
     gc.collect()
     ctypes.CDLL("libc.so.6").malloc_trim(0)

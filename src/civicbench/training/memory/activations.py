@@ -61,15 +61,29 @@ def pass_memory(
     full = settings.method == "full"
     residual = FLOAT32 if full else number
     tokens, width = size.tokens, shape.hidden_size
+    groups = shape.attention_heads // shape.key_value_heads
     return PassMemory(
         kept=tokens * _kept_a_token(shape, settings, on_gpu=on_gpu)
         + _copied_keys(shape, size, number=number)
-        + size.mask_numbers * number / shape.layers,
+        # Full training rotates in float32, so that each layer casts the masks anew.
+        + (groups * size.mask_numbers * number if residual != number else 0),
         between=tokens * width * residual,
-        end=tokens * width * FLOAT32 * (2 if full else 1),
+        end=tokens * (width + 1) * FLOAT32 * (2 if full else 1)
+        + 2 * tokens * shape.head_size * number
+        + groups * size.mask_numbers * residual,
         logits=size.trained_tokens * shape.vocabulary_size * FLOAT32 * _LOGIT_COPIES,
         working=tokens * _BACKWARD_COPIES * shape.intermediate_size * number,
         layer_copies=_layer_copies(shape, settings, number=number),
+    )
+
+
+def joins_products(settings: TrainingSettings) -> bool:
+    """Return whether layers and adapters are computed as one product (`training.low_rank`)."""
+    return (
+        settings.method == "lora"
+        and settings.quantisation is None
+        and settings.dropout == 0
+        and not settings.weight_decomposed
     )
 
 
@@ -77,10 +91,11 @@ def _kept_a_token(shape: Architecture, settings: TrainingSettings, *, on_gpu: bo
     number = compute_bytes(settings)
     width, inner = shape.hidden_size, shape.intermediate_size
     queries = shape.attention_heads * shape.head_size
+    keys = shape.key_value_heads * shape.head_size
     # Both norms keep what they read in float32, and trained ones what they scale.
-    norms = 2 * FLOAT32 * (width + 1) * (2 if settings.method == "full" else 1)
-    # Query, key and value with a head each for every query head, the result, and its normaliser.
-    attention = 4 * queries * number + shape.attention_heads * FLOAT32
+    norms = 2 * FLOAT32 * (width * (2 if settings.method == "full" else 1) + 1)
+    # Query, key and value, what is read, and its normaliser.
+    attention = 2 * (queries + keys) * number + shape.attention_heads * FLOAT32
     # The gate before and after its activation, and what it is multiplied with.
     gated = 3 * inner * number
     return norms + attention + gated + _kept_inputs(shape, settings, number=number, on_gpu=on_gpu)
@@ -93,7 +108,7 @@ def _kept_inputs(
     adapted = adapted_layers(shape, settings)
     trained = linear_layers(shape) if settings.method == "full" else adapted
     # In bfloat16 PEFT and autocast cast the input for each matrix anew; dropout draws for each.
-    apart = number == BFLOAT16 or settings.dropout > 0
+    apart = not joins_products(settings) and (number == BFLOAT16 or settings.dropout > 0)
     inputs: dict[str, int] = {}
     for layer in trained:
         inputs[layer.name if apart else layer.reads] = layer.inputs
@@ -112,8 +127,8 @@ def _kept_inputs(
 
 def _copied_keys(shape: Architecture, size: PassShape, *, number: int) -> float:
     """Return bytes of keys and values that each row copies beside the shared beginning's."""
-    queries = shape.attention_heads * shape.head_size
-    return float(2 * queries * number * size.attended_tokens)
+    keys = shape.key_value_heads * shape.head_size
+    return float(2 * keys * number * size.attended_tokens)
 
 
 def _layer_copies(shape: Architecture, settings: TrainingSettings, *, number: int) -> float:

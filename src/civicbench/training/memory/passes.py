@@ -9,6 +9,8 @@ from civicbench.training.settings import TrainingSettings
 
 # Steps that are looked at; a longer run's later steps draw their rows from the same ones.
 _STEPS = 2000
+# Queries that share a mask, as `training.packing` splits long rows.
+BLOCK_QUERIES = 512
 # Steps whose shared beginnings stand for all of an epoch.
 _SAMPLED_STEPS = 50
 # Passes with the most tokens, and with the most trained ones, that are packed to be measured.
@@ -24,7 +26,7 @@ class PassShape:
         trained_tokens: Tokens that are trained on.
         attended_tokens: Tokens of all rows with the shared beginning counted in each, whose keys
             and values are copied; 0 where nothing is shared.
-        mask_numbers: Numbers of the masks that such rows need.
+        mask_numbers: Numbers of all different masks, for one query head a key head.
     """
 
     tokens: int
@@ -62,7 +64,7 @@ def largest_passes(
                 tokens=packed.input_ids.shape[1],
                 trained_tokens=len(packed.targets),
                 attended_tokens=sum(shared + n for n in own) if shared else 0,
-                mask_numbers=sum(n * (shared + n) for n in set(own)) if shared else 0,
+                mask_numbers=_mask_numbers(own, shared=shared),
             )
         )
     return tuple(found)
@@ -84,7 +86,11 @@ def estimated_passes(
         processes: How many processes share each step.
     """
     return tuple(
-        PassShape(sum(lengths[row] for row in rows), sum(trained[row] for row in rows))
+        PassShape(
+            sum(lengths[row] for row in rows),
+            sum(trained[row] for row in rows),
+            mask_numbers=_mask_numbers([lengths[row] for row in rows], shared=0),
+        )
         for rows in _largest(settings, lengths, trained, processes=processes)
     )
 
@@ -120,6 +126,16 @@ def passes_a_step(settings: TrainingSettings, *, lengths: Sequence[int], process
         for rows in _steps(settings, len(lengths))
         for share in share_out(rows, lengths=lengths, shares=processes)
     )
+
+
+def _mask_numbers(own: Sequence[int], *, shared: int) -> int:
+    """Return the numbers of all different masks of rows: one for each length and block of one."""
+    blocks = {
+        (min(BLOCK_QUERIES, tokens - start), before + start)
+        for tokens, before in [(shared, 0), *((n, shared) for n in own)]
+        for start in range(0, tokens, BLOCK_QUERIES)
+    }
+    return sum(tokens * (before + tokens) for tokens, before in blocks)
 
 
 def _examples_of(row: Example | PreferencePair) -> tuple[Example, ...]:
