@@ -133,7 +133,8 @@ def train(set_up: SetUp, connection: Connection) -> None:
         answer = [draw.randrange(shape.vocabulary_size) for _ in range(set_up.answer_tokens)]
         examples.append(Example(str(number), RenderedExample(tuple(prompt), tuple(answer))))
     planned = plan_memory(shape, settings, passes=largest_passes(settings, examples))
-    if not os.environ.get("DEFAULT_MALLOC"): return_large_blocks()
+    if not os.environ.get("DEFAULT_MALLOC"):
+        return_large_blocks()
     torch.zeros(8) @ torch.zeros(8)
     gc.collect()
     ctypes.CDLL("libc.so.6").malloc_trim(0)

@@ -160,7 +160,9 @@ def fit_memory(
             sharding="zero3",
             devices=devices,
         )
-    return Fitting(tuple(fitting[:_SHOWN]), smallest.plan, shared_out)
+    # What fits as it is needs no other way.
+    shown = 1 if fitting and not fitting[0].overrides(devices=1, memory_bytes=available) else _SHOWN
+    return Fitting(tuple(fitting[:shown]), smallest.plan, shared_out)
 
 
 def _combinations(changes: Sequence[Change]) -> list[tuple[Change, ...]]:

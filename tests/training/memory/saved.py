@@ -34,9 +34,7 @@ def saved_tensors(
 ) -> list[Saved]:
     """Return what one forward pass over rows keeps, each storage once, weights left out."""
     model = build_trainable_model(settings, prepared, spread=False)
-    loop = TrainingLoop(
-        settings, model, objective=build_objective(settings, rows), ranks=Ranks()
-    )
+    loop = TrainingLoop(settings, model, objective=build_objective(settings, rows), ranks=Ranks())
     model.train()
     own = {w.untyped_storage().data_ptr() for w in [*model.parameters(), *model.buffers()]}
     found: dict[int, Saved] = {}
