@@ -1,13 +1,13 @@
 """How long training takes, from a short calibration here or from a GPU's figures."""
 
 import time
-from collections.abc import Sequence
 
 from civicbench.core.environment import usable_cores
 from civicbench.models.prepare import PreparedModel
 from civicbench.models.settings import Architecture
 from civicbench.pipeline.planning.plan import PlannedTime, PlannedTokens
 from civicbench.training.devices import Devices
+from civicbench.training.examples import Example, TrainingRows, rows_of_kind
 from civicbench.training.memory.layers import head_operations_per_token, operations_per_token
 from civicbench.training.settings import TrainingSettings
 
@@ -70,7 +70,7 @@ def time_here(
     settings: TrainingSettings,
     *,
     prepared: PreparedModel | None,
-    rows: "Sequence[object] | None",
+    rows: TrainingRows | None,
     fits: bool,
 ) -> PlannedTime:
     """Return time and energy on this machine's processor, after a calibration of seconds.
@@ -117,20 +117,19 @@ def _product_rate(settings: TrainingSettings) -> float:
 def _step_rate(
     settings: TrainingSettings,
     prepared: PreparedModel,
-    rows: "Sequence[object]",
+    rows: TrainingRows,
     *,
     expected: float,
 ) -> tuple[float, int] | None:
     """Return operations a second of a real step and its tokens; None where it would take long."""
     from civicbench.core.ranks import Ranks
     from civicbench.training.adapting import build_trainable_model
-    from civicbench.training.examples import Example, rows_of_kind
     from civicbench.training.loop import TrainingLoop
     from civicbench.training.objectives import build_objective
     from civicbench.training.packing import pack_rows
 
     chosen: list[Example] = []
-    for example in rows_of_kind(rows, Example):  # type: ignore[arg-type]
+    for example in rows_of_kind(rows, Example):
         chosen.append(example)
         if sum(one.length for one in chosen) >= _CALIBRATION_TOKENS:
             break

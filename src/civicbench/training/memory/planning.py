@@ -56,8 +56,7 @@ class MemoryPlan:
         activations: What forward passes keep for backward passes.
         logits: The output head's results and their gradients.
         workspace: Temporary tensors, allocator, and what the process itself holds.
-        moment: Which moment that is: "loading", "output head", "decoder layer" or "update".
-        host: Main memory that a GPU's process needs while it loads; 0 on a CPU.
+        moment: Which moment that is: "output head", "decoder layer" or "update".
     """
 
     weights: float
