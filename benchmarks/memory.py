@@ -16,7 +16,6 @@ import ctypes
 import gc
 import json
 import multiprocessing
-import os
 import random
 import sys
 from dataclasses import dataclass, field
@@ -78,8 +77,9 @@ SET_UPS = (
     SetUp("full, bfloat16, two passes", SMOL, 4, 150, 30,
           {**FULL, **BF16, "gradient_accumulation_steps": 2}),
     SetUp("tiny, float32", TINY, 64, 1000, 200),
-    SetUp("tiny, bfloat16, checkpointing", TINY, 64, 1500, 200, {**BF16, **SPARED}),
-    SetUp("tiny, full, bfloat16", TINY, 32, 1500, 200, {**FULL, **BF16}),
+    SetUp("tiny, float32, checkpointing", TINY, 128, 500, 100, SPARED),
+    SetUp("tiny, bfloat16", TINY, 64, 500, 100, BF16),
+    SetUp("tiny, full", TINY, 64, 500, 100, FULL),
 )  # fmt: skip
 
 
@@ -133,8 +133,7 @@ def train(set_up: SetUp, connection: Connection) -> None:
         answer = [draw.randrange(shape.vocabulary_size) for _ in range(set_up.answer_tokens)]
         examples.append(Example(str(number), RenderedExample(tuple(prompt), tuple(answer))))
     planned = plan_memory(shape, settings, passes=largest_passes(settings, examples))
-    if not os.environ.get("DEFAULT_MALLOC"):
-        return_large_blocks()
+    return_large_blocks()
     torch.zeros(8) @ torch.zeros(8)
     gc.collect()
     ctypes.CDLL("libc.so.6").malloc_trim(0)

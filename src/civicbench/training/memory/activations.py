@@ -15,7 +15,7 @@ from civicbench.training.settings import TrainingSettings
 FLOAT32 = 4
 BFLOAT16 = 2
 # Tensors as wide as the feed-forward that exist at once while a layer is computed backwards.
-_BACKWARD_COPIES = 5
+_BACKWARD_COPIES = 4
 # Float32 numbers a logit that exist at once: log-probabilities, their gradient and the logits'.
 _LOGIT_COPIES = 3
 
@@ -135,6 +135,8 @@ def _layer_copies(shape: Architecture, settings: TrainingSettings, *, number: in
     """Return bytes of casts of a layer's weights, and of what DoRA makes of them."""
     adapted: tuple[LinearLayer, ...] = adapted_layers(shape, settings)
     found = 0.0
+    if number == FLOAT32 and joins_products(settings):
+        found += FLOAT32 * (settings.rank or 0) * sum(layer.outputs for layer in adapted)
     if number == BFLOAT16:
         cast = (
             sum(layer.inputs * layer.outputs for layer in linear_layers(shape))

@@ -27,12 +27,16 @@ class PassShape:
         attended_tokens: Tokens of all rows with the shared beginning counted in each, whose keys
             and values are copied; 0 where nothing is shared.
         mask_numbers: Numbers of all different masks, for one query head a key head.
+        run_row_lengths: Different lengths of rows in the whole run.
+        run_pass_lengths: Different lengths of passes in the whole run.
     """
 
     tokens: int
     trained_tokens: int
     attended_tokens: int = 0
     mask_numbers: int = 0
+    run_row_lengths: int = 0
+    run_pass_lengths: int = 0
 
 
 def largest_passes(
@@ -51,7 +55,9 @@ def largest_passes(
     lengths = [row.length for row in rows]
     trained = [sum(len(e.rendered.completion_ids) for e in part) for part in parts]
     found = []
-    for chosen in _largest(settings, lengths, trained, processes=processes):
+    passes = _passes(settings, lengths, processes=processes)
+    row_lengths, pass_lengths = _different(passes, lengths)
+    for chosen in _largest(passes, lengths, trained):
         packed = pack_rows(
             [example for row in chosen for example in parts[row]],
             share_beginning=settings.dropout == 0,
@@ -65,6 +71,8 @@ def largest_passes(
                 trained_tokens=len(packed.targets),
                 attended_tokens=sum(shared + n for n in own) if shared else 0,
                 mask_numbers=_mask_numbers(own, shared=shared),
+                run_row_lengths=row_lengths,
+                run_pass_lengths=pass_lengths,
             )
         )
     return tuple(found)
@@ -85,13 +93,17 @@ def estimated_passes(
         trained: Those of them that are trained on.
         processes: How many processes share each step.
     """
+    passes = _passes(settings, lengths, processes=processes)
+    row_lengths, pass_lengths = _different(passes, lengths)
     return tuple(
         PassShape(
             sum(lengths[row] for row in rows),
             sum(trained[row] for row in rows),
             mask_numbers=_mask_numbers([lengths[row] for row in rows], shared=0),
+            run_row_lengths=row_lengths,
+            run_pass_lengths=pass_lengths,
         )
-        for rows in _largest(settings, lengths, trained, processes=processes)
+        for rows in _largest(passes, lengths, trained)
     )
 
 
@@ -145,22 +157,29 @@ def _examples_of(row: Example | PreferencePair) -> tuple[Example, ...]:
     return Example(row.name, row.chosen), Example(row.name, row.rejected)
 
 
-def _largest(
-    settings: TrainingSettings,
-    lengths: Sequence[int],
-    trained: Sequence[int],
-    *,
-    processes: int,
+def _passes(
+    settings: TrainingSettings, lengths: Sequence[int], *, processes: int
 ) -> list[list[int]]:
-    passes = [
+    return [
         rows_of_pass
         for rows in _steps(settings, len(lengths))
         for share in share_out(rows, lengths=lengths, shares=processes)
         for rows_of_pass in _split(settings, share, lengths)
     ]
+
+
+def _largest(
+    passes: Sequence[list[int]], lengths: Sequence[int], trained: Sequence[int]
+) -> list[list[int]]:
     by_tokens = sorted(passes, key=lambda rows: -sum(lengths[row] for row in rows))
     by_trained = sorted(passes, key=lambda rows: -sum(trained[row] for row in rows))
     return [*by_tokens[:_PACKED], *by_trained[:_PACKED]]
+
+
+def _different(passes: Sequence[list[int]], lengths: Sequence[int]) -> tuple[int, int]:
+    """Return how many different lengths rows have, and how many passes have."""
+    rows = {lengths[row] for rows in passes for row in rows}
+    return len(rows), len({sum(lengths[row] for row in rows) for rows in passes})
 
 
 def _steps(settings: TrainingSettings, rows: int) -> list[list[int]]:
