@@ -42,12 +42,12 @@ def test_a_shipped_recipe_plans_without_weights_and_changes_nothing(
     assert len(plan.stages) == 3 + len(recipe.mixed) + 2 * len(recipe.suites)
     assert plan.splits["train"] > 0
     assert plan.tokens.too_long == 0
-    assert plan.steps > 0
+    assert plan.steps.steps > 0
     assert 0 < plan.trainable_parameters < plan.parameters
     assert plan.memory.fits, plan.memory
     assert all(source.licence for source in plan.sources)
     assert plan.rules
-    assert (plan.training_time_s is None) == (recipe.settings.hardware is not None)
+    assert (plan.time.training_s is None) == (recipe.settings.hardware is not None)
 
 
 @pytest.mark.parametrize("name", _SHIPPED)
