@@ -1,12 +1,12 @@
 """Planned memory of training beside what a process really took, over a grid of set-ups.
 
-    python benchmarks/memory.py [--quick] [--only TEXT]
+    python benchmarks/memory.py [--quick] [--only TEXT] [--parts]
 
 Each set-up trains in a fresh process, with the real loop, for three optimiser steps; rows differ in
 length and begin with the same tokens. The measured peak is the process's highest resident memory
 (VmHWM) less what it held when it was idle: torch, transformers, PEFT, bitsandbytes and Civicbench's
 training imported, nothing loaded, freed memory given back. `--quick` takes the tiny model only;
-`--only` takes the set-ups whose names contain a text.
+`--only` takes the set-ups whose names contain a text, and `--parts` prints every figure at once.
 
 Prints a table and, as its last line, one JSON object. Without `--quick` it needs the base model
 smollm2-135m-instruct (`civicbench models fetch smollm2-135m-instruct`).
@@ -39,7 +39,7 @@ class SetUp:
     Attributes:
         name: Its name in the table.
         model: The base model's name.
-        rows: Rows of an optimiser step.
+        rows: Rows of an optimiser step, or pairs for dpo.
         row_tokens: Tokens of the longest row; the shortest has about 0.6 of them.
         answer_tokens: Tokens of each row that are trained on.
         changes: What differs from the method lora.
@@ -73,6 +73,8 @@ SET_UPS = (
     SetUp("nf4", SMOL, 8, 150, 30, {**BF16, "quantisation": "nf4"}),
     SetUp("nf4, checkpointing", SMOL, 16, 200, 30, {**BF16, **SPARED, "quantisation": "nf4"}),
     SetUp("int8", SMOL, 8, 150, 30, {**BF16, "quantisation": "int8"}),
+    SetUp("DPO, bfloat16", SMOL, 4, 150, 30,
+          {**BF16, "objective": "dpo", "preference_beta": 0.1}),
     SetUp("full, float32", SMOL, 2, 150, 30, FULL),
     SetUp("full, bfloat16, two passes", SMOL, 4, 150, 30,
           {**FULL, **BF16, "gradient_accumulation_steps": 2}),
@@ -107,7 +109,7 @@ def train(set_up: SetUp, connection: Connection) -> None:
     from civicbench.models.prepare import prepare_model
     from civicbench.models.rendering import RenderedExample
     from civicbench.training.adapting import build_trainable_model
-    from civicbench.training.examples import Example
+    from civicbench.training.examples import Example, PreferencePair
     from civicbench.training.loop import TrainingLoop
     from civicbench.training.memory.allocator import return_large_blocks
     from civicbench.training.memory.passes import largest_passes
@@ -126,12 +128,17 @@ def train(set_up: SetUp, connection: Connection) -> None:
     shape = prepared.entry.architecture
     draw = random.Random(1)  # noqa: S311 (the same rows each time)
     start = [draw.randrange(shape.vocabulary_size) for _ in range(SHARED_TOKENS)]
-    examples = []
+    examples: list[Any] = []
     for number in range(STEPS * set_up.rows):
         own = set_up.row_tokens * draw.uniform(0.6, 1.0) - SHARED_TOKENS - set_up.answer_tokens
         prompt = start + [draw.randrange(shape.vocabulary_size) for _ in range(max(1, int(own)))]
         answer = [draw.randrange(shape.vocabulary_size) for _ in range(set_up.answer_tokens)]
-        examples.append(Example(str(number), RenderedExample(tuple(prompt), tuple(answer))))
+        rendered = RenderedExample(tuple(prompt), tuple(answer))
+        if settings.objective == "dpo":
+            worse = RenderedExample(tuple(prompt), tuple(reversed(answer)))
+            examples.append(PreferencePair(str(number), rendered, worse))
+        else:
+            examples.append(Example(str(number), rendered))
     planned = plan_memory(shape, settings, passes=largest_passes(settings, examples))
     return_large_blocks()
     torch.zeros(8) @ torch.zeros(8)

@@ -11,6 +11,7 @@ from civicbench.pipeline.mixing import read_training_data
 from civicbench.pipeline.planned_data import (
     PlannedSnapshots,
     find_or_write_snapshots,
+    mixed_sources,
     plan_data,
 )
 from civicbench.pipeline.planning.fits import find_fits
@@ -113,7 +114,7 @@ def _plan(
         registered_name=recipe.registered_name,
         splits={split.name: split.rows for split in record.splits},
         data=plan_data(record, data),
-        sources=(*record.sources, *(s for one in data.mixed for s in one.record.sources)),
+        sources=(*record.sources, *mixed_sources(data)),
         tokens=tokens,
         steps=PlannedSteps(
             steps=order.steps,
