@@ -32,7 +32,7 @@ def test_a_layer_keeps_what_was_counted_by_hand() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {}, BFLOAT16, {**BFLOAT16, "target_modules": ["q_proj", "v_proj"]}, {"rank": 64},
+        {}, BFLOAT16, {**BFLOAT16, "target_modules": ["q_proj", "v_proj"]}, {"rank": 32},
         {"weight_decomposed": True}, {**BFLOAT16, "weight_decomposed": True},
         {**BFLOAT16, "quantisation": "nf4"}, {"dropout": 0.1}, FULL, {**FULL, **BFLOAT16},
     ],

@@ -14,8 +14,9 @@ from civicbench.training.settings import TrainingSettings
 
 FLOAT32 = 4
 BFLOAT16 = 2
-# Tensors as wide as the feed-forward that exist at once while a layer is computed backwards.
-_BACKWARD_COPIES = 4
+# Tensors as wide as the feed-forward that a layer's backward pass makes before it frees what was
+# kept; in bfloat16 with those that are cast.
+_BACKWARD_COPIES = {"float32": 2, "bfloat16": 4}
 # Float32 numbers a logit that exist at once: log-probabilities, their gradient and the logits'.
 _LOGIT_COPIES = 3
 
@@ -72,7 +73,7 @@ def pass_memory(
         + 2 * tokens * shape.head_size * number
         + groups * size.mask_numbers * residual,
         logits=size.trained_tokens * shape.vocabulary_size * FLOAT32 * _LOGIT_COPIES,
-        working=tokens * _BACKWARD_COPIES * shape.intermediate_size * number,
+        working=tokens * _BACKWARD_COPIES[settings.precision] * shape.intermediate_size * number,
         layer_copies=_layer_copies(shape, settings, number=number),
     )
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from civicbench.training.examples import TrainingRows, conversations_in
+from civicbench.training.examples import Example, PreferencePair, TrainingRows
 from civicbench.training.ordering import StepOrder, share_out, split_passes
 from civicbench.training.settings import TrainingSettings
 
@@ -51,7 +51,7 @@ def largest_passes(
     """
     from civicbench.training.packing import pack_rows
 
-    parts = [conversations_in([row]) for row in rows]
+    parts = [_conversations(row) for row in rows]
     lengths = [row.length for row in rows]
     trained = [sum(len(e.rendered.completion_ids) for e in part) for part in parts]
     found = []
@@ -125,7 +125,7 @@ def epoch_tokens(settings: TrainingSettings, rows: TrainingRows, *, processes: i
     for step in _steps(once, len(rows))[:_SAMPLED_STEPS]:
         for share in share_out(step, lengths=lengths, shares=processes):
             for chosen in _split(settings, share, lengths):
-                examples = conversations_in([rows[row] for row in chosen])
+                examples = [one for row in chosen for one in _conversations(rows[row])]
                 read += sum(example.length for example in examples)
                 computed += pack_rows(examples, share_beginning=True).input_ids.shape[1]
     return round(sum(lengths) * computed / read)
@@ -148,6 +148,10 @@ def _mask_numbers(own: Sequence[int], *, shared: int) -> int:
         for start in range(0, tokens, BLOCK_QUERIES)
     }
     return sum(tokens * (before + tokens) for tokens, before in blocks)
+
+
+def _conversations(row: Example | PreferencePair) -> Sequence[Example]:
+    return row.conversations if isinstance(row, PreferencePair) else (row,)
 
 
 def _passes(

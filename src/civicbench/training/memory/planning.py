@@ -37,7 +37,7 @@ _MOMENT_BYTES = 8
 _UPDATE_COPIES = 2
 # What a process holds beside tensors: on a CPU threads' stacks, code that oneDNN makes and what
 # malloc keeps; on a GPU the CUDA context and cuBLAS's workspace.
-_CPU_CONSTANT = 60e6
+_CPU_CONSTANT = {"float32": 30e6, "bfloat16": 60e6}
 # In bfloat16 a processor's kernels are made for each shape and never dropped: measured 4.1 MB a
 # length of row in attention and 8 MB a length of pass in SmolLM2-135M's matrix products, of which
 # oneDNN keeps 1,024, about ten for each length.
@@ -46,7 +46,7 @@ _PASS_KERNEL_BYTES = 8e6
 _MOST_PASS_LENGTHS = 100
 _GPU_CONSTANT = 0.7e9
 # Share of activations and logits that malloc, or CUDA's caching allocator, leaves unused between.
-_CPU_FRAGMENTS = {"float32": 0.05, "bfloat16": 0.1}
+_CPU_FRAGMENTS = {"float32": 0.03, "bfloat16": 0.1}
 _GPU_FRAGMENTS = 0.05
 
 
@@ -145,7 +145,11 @@ def _plan_pass(
         sharding,
         weight_bytes=FLOAT32 if settings.method == "full" else compute_bytes(settings),
     )
-    constant = _GPU_CONSTANT if on_gpu else _CPU_CONSTANT + _kernel_bytes(settings, size)
+    constant = (
+        _GPU_CONSTANT
+        if on_gpu
+        else _CPU_CONSTANT[settings.precision] + _kernel_bytes(settings, size)
+    )
     fragments = _GPU_FRAGMENTS if on_gpu else _CPU_FRAGMENTS[settings.precision]
     head = _head_copy(shape, settings)
     moments = {
