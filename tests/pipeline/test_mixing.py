@@ -16,7 +16,7 @@ from civicbench.datasets.rows import Row, read_split
 from civicbench.models.rendering import Message
 from civicbench.pipeline.inputs import prepare_inputs
 from civicbench.pipeline.mixing import draw_rows, mixed_counts
-from civicbench.pipeline.planning import plan_recipe
+from civicbench.pipeline.planning.making import plan_recipe
 from civicbench.pipeline.running import run_recipe
 from civicbench.pipeline.snapshots import mixed_snapshots, recipe_snapshot
 from civicbench.recipes.loading import Recipe, load_recipe

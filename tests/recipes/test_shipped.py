@@ -6,7 +6,7 @@ from civicbench.core.content import list_content, shipped_content_root
 from civicbench.core.digests import digest_files
 from civicbench.core.workspace import Workspace
 from civicbench.models.catalogue import list_model_entries
-from civicbench.pipeline.planning import plan_recipe
+from civicbench.pipeline.planning.making import plan_recipe
 from civicbench.recipes.loading import list_recipes, load_recipe
 
 # Catalogue datasets that wait for a recipe.
@@ -42,12 +42,12 @@ def test_a_shipped_recipe_plans_without_weights_and_changes_nothing(
     assert len(plan.stages) == 3 + len(recipe.mixed) + 2 * len(recipe.suites)
     assert plan.splits["train"] > 0
     assert plan.tokens.too_long == 0
-    assert plan.steps > 0
+    assert plan.steps.steps > 0
     assert 0 < plan.trainable_parameters < plan.parameters
     assert plan.memory.fits, plan.memory
     assert all(source.licence for source in plan.sources)
     assert plan.rules
-    assert (plan.training_time_s is None) == (recipe.settings.hardware is not None)
+    assert (plan.time.training_s is None) == (recipe.settings.hardware is not None)
 
 
 @pytest.mark.parametrize("name", _SHIPPED)

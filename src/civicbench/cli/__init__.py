@@ -16,10 +16,11 @@ from civicbench.cli.evaluating import evaluate, scores
 from civicbench.cli.exporting import export
 from civicbench.cli.listing import datasets, models, recipes
 from civicbench.cli.mirror import mirror
+from civicbench.cli.planning import plan
 from civicbench.cli.project import doctor, init
 from civicbench.cli.talking import chat
 from civicbench.cli.versions import registry
-from civicbench.cli.working import plan, run, train
+from civicbench.cli.working import run, train
 from civicbench.core.environment import keep_hub_offline, yield_waiting_threads
 from civicbench.core.errors import CivicbenchError, ExitCode
 

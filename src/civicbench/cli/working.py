@@ -1,36 +1,14 @@
-"""Commands that plan and do work."""
-
-from typing import TYPE_CHECKING
+"""Commands that do work."""
 
 import click
 
 from civicbench.cli.comparisons import print_comparisons
-from civicbench.cli.output import print_json, print_table
+from civicbench.cli.output import print_json
 from civicbench.cli.stopping import stops_when_asked
-
-if TYPE_CHECKING:
-    from civicbench.pipeline.planning import Plan
 
 recipe_argument = click.argument("recipe")
 overrides_argument = click.argument("overrides", nargs=-1, metavar="[KEY.PATH=VALUE]...")
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-
-
-@click.command()
-@recipe_argument
-@overrides_argument
-@_json
-def plan(recipe: str, overrides: tuple[str, ...], as_json: bool) -> None:
-    """Show what a run of RECIPE would do and need; change nothing."""
-    from civicbench.core.workspace import Workspace
-    from civicbench.pipeline.planning import plan_recipe
-    from civicbench.recipes.loading import load_recipe
-
-    made = plan_recipe(load_recipe(recipe, overrides=overrides), workspace=Workspace.locate())
-    if as_json:
-        print_json(made.model_dump(mode="json"))
-    else:
-        _print_plan(made)
 
 
 @click.command()
@@ -122,45 +100,3 @@ def train(recipe: str, overrides: tuple[str, ...], must_resume: bool) -> None:
         )
     made = "Model" if loaded.training.method == "full" else "Adapter"
     click.echo(f"{made}: {output.folder / 'adapter'}")
-
-
-def _print_plan(made: "Plan") -> None:
-    memory, tokens = made.memory, made.tokens
-    click.echo(made.resolved)
-    about = "" if tokens.exact else " (estimated: the tokenizer is not here)"
-    time_text = (
-        f"{made.training_time_s / 60:.1f} min on this machine (rough)"
-        if made.training_time_s is not None
-        else "not estimated: meant for GPUs"
-    )
-    lines = [
-        ("Base model", f"{made.model}, {made.parameters:,} weights, {made.licence}"),
-        ("Registered as", made.registered_name),
-        ("Rows", ", ".join(f"{name} {rows}" for name, rows in made.splits.items())),
-        *(
-            (
-                "Trained on",
-                f"{part.dataset}: {part.rows:,} of {part.available:,} rows, {part.share:.1%} of "
-                f"all; {part.licence}",
-            )
-            for part in made.data
-        ),
-        ("Data licences", ", ".join(f"{s.name}: {s.licence}" for s in made.sources)),
-        ("Tokens", f"{tokens.tokens:,} an epoch, longest row {tokens.longest_row}{about}"),
-        ("Rows too long", str(tokens.too_long)),
-        ("Steps", f"{made.steps}"),
-        ("Trained weights", f"{made.trainable_parameters:,}"),
-        (
-            "Memory" if made.devices == 1 else f"Memory, each of {made.devices}",
-            f"{memory.total_gb} GB (rough) of {memory.available_gb} GB: weights "
-            f"{memory.weights_gb}, adapter {memory.adapter_gb}, activations "
-            f"{memory.activations_gb}, logits {memory.logits_gb}"
-            + ("" if memory.fits else "  DOES NOT FIT"),
-        ),
-        ("Training time", time_text),
-        ("Gate", f"{made.gate}: {', '.join(rule.name for rule in made.rules)}"),
-        *(("Licence duty", duty) for duty in made.licence_duties),
-    ]
-    print_table("", ("", ""), lines)
-    stages = [(stage.name, "done" if stage.done else "to do") for stage in made.stages]
-    print_table("", ("stage", "state"), stages)

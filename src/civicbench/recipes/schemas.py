@@ -13,12 +13,14 @@ from civicbench.evaluation.settings import SuiteSettings
 from civicbench.models.settings import ModelEntry
 from civicbench.recipes.settings import RecipeSettings
 from civicbench.registry.gates import Gate
+from civicbench.training.devices import DeviceEntry
 from civicbench.training.settings import TrainingMethod
 from civicbench.training.tracking import TrackerSettings
 
 _KINDS: dict[str, type[BaseModel]] = {
     "dataset": DatasetSettings,
     "gate": Gate,
+    "hardware": DeviceEntry,
     "model": ModelEntry,
     "recipe": RecipeSettings,
     "suite": SuiteSettings,

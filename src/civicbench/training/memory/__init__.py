@@ -1,0 +1,1 @@
+"""What training needs of memory, counted before it runs."""
