@@ -215,6 +215,7 @@ def run_ours(precision: str, steps: int, diary: Diary) -> None:
     from civicbench.recipes.loading import load_recipe
     from civicbench.training.adapting import build_trainable_model
     from civicbench.training.loop import TrainingLoop
+    from civicbench.training.memory.allocator import return_large_blocks
     from civicbench.training.objectives import build_objective
 
     inputs = prepare_inputs(
@@ -231,6 +232,7 @@ def run_ours(precision: str, steps: int, diary: Diary) -> None:
         reporter=Reporter(live=False),
     )  # fmt: skip
     settings = inputs.recipe.training
+    return_large_blocks()
     diary.idle()
     loop = TrainingLoop(
         settings,

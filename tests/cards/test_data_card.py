@@ -89,7 +89,9 @@ def test_lengths_are_summarised_by_nearest_rank() -> None:
 def test_a_rejected_answer_is_shown_and_marked_as_such() -> None:
     row = row_of("Hello?").model_copy(update={"rejected": "<b>no</b>"})
     record = make_record(preferences=True)
-    document = compose_data_card(record, created="2026-11", tokens=(), samples=(row,))
+    document = compose_data_card(
+        record, created="2026-11", tokens=(), languages=_LANGUAGES, samples=(row,)
+    )
     text = render_document(document)
     assert "assistant (rejected answer)" in text
     assert "| A rejected answer beside each | yes |" in text

@@ -27,6 +27,7 @@ def test_the_codes_are_a_contract() -> None:
         "WAITING_FOR_DECISION": 4,
         "PART_ABSENT": 5,
         "INTEGRITY_FAILED": 6,
+        "TRY_AGAIN": 75,
         "INTERRUPTED": 130,
     }
 

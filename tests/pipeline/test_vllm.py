@@ -35,7 +35,7 @@ def recipe(*overrides: str, precision: str = "bfloat16") -> Recipe:
     [
         ((), "bfloat16", PartAbsentError, r"civicbench\[vllm\]"),
         ((), "float32", InvalidInputError, "evaluation_precision"),
-        (("training.use=qlora",), "bfloat16", InvalidInputError, "4-bit base"),
+        (("training.use=qlora",), "bfloat16", InvalidInputError, "quantised base"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_refused_before_work(

@@ -17,6 +17,7 @@ from civicbench.core.errors import WorkFailedError
 from civicbench.core.ranks import Ranks
 from civicbench.models.loading import torch_precision
 from civicbench.training.adapting import trainable_groups
+from civicbench.training.kernels import use_liger, uses_liger
 from civicbench.training.low_rank import join_adapter_products
 from civicbench.training.objectives import Objective
 from civicbench.training.optimising import build_optimiser, learning_rate, set_learning_rate
@@ -85,6 +86,8 @@ class TrainingLoop:
         if settings.method == "lora" and not spread:
             join_adapter_products(model)
         base: Any = model.get_base_model() if settings.method == "lora" else model
+        if uses_liger(settings, on_gpu=self._device.type == "cuda"):
+            use_liger(base)
         base.set_attn_implementation(PACKED_ATTENTION)
         base.config.use_cache = False
         if settings.gradient_checkpointing:

@@ -11,6 +11,7 @@ from civicbench.core.progress import Reporter
 from civicbench.core.ranks import Ranks
 from civicbench.core.stages import Stage
 from civicbench.core.workspace import Workspace
+from civicbench.models.loading import choose_device
 from civicbench.models.prepare import PreparedModel
 from civicbench.training.inputs import TrainingInputs
 from civicbench.training.record import TrainingMeasurements, TrainingRecord
@@ -78,15 +79,29 @@ def train(
         InvalidInputError: A batch larger than the data, target modules that match nothing, or
             checkpoints of another run.
         WorkFailedError: The loss is not finite or grows without end; another process has gone.
+        PartAbsentError: More memory would be needed than is free; with what would fit.
         StoppedError: A signal asked to stop; a checkpoint of the last step stands.
     """
+    import torch
+
     from civicbench.training.adapting import build_trainable_model
     from civicbench.training.attempt import Attempt
     from civicbench.training.loop import TrainingLoop
+    from civicbench.training.memory.allocator import return_large_blocks
+    from civicbench.training.memory.requirement import require_memory
     from civicbench.training.objectives import build_objective
 
     ranks = ranks or Ranks()
     _refuse_misfits(settings, inputs, ranks=ranks)
+    require_memory(
+        inputs.prepared.entry.architecture,
+        settings,
+        rows=inputs.train,
+        processes=ranks.size,
+        spread_devices=torch.cuda.device_count() if inputs.spread else 1,
+    )
+    if choose_device() == "cpu":
+        return_large_blocks()
     model = build_trainable_model(settings, inputs.prepared, spread=inputs.spread)
     loop = TrainingLoop(
         settings,
