@@ -9,6 +9,7 @@ import pytest
 import torch
 import transformers
 from tests.training.factory import SNAPSHOT, make_examples, make_inputs, make_settings, run
+from tests.training.padding import collate
 from trl import SFTTrainer
 
 from civicbench.core.errors import WorkFailedError
@@ -17,7 +18,6 @@ from civicbench.models.loading import load_adapter, load_base
 from civicbench.models.prepare import PreparedModel
 from civicbench.models.rendering import ChatRenderer
 from civicbench.training import adapting, objectives, running
-from civicbench.training.collating import collate
 from civicbench.training.examples import IGNORED_LABEL, Example
 from civicbench.training.inputs import TrainingInputs
 from civicbench.training.loop import TrainingLoop
