@@ -140,7 +140,7 @@ def train(set_up: SetUp, connection: Connection) -> None:
         else:
             examples.append(Example(str(number), rendered))
     planned = plan_memory(shape, settings, passes=largest_passes(settings, examples))
-    return_large_blocks()
+    return_large_blocks(settings)
     torch.zeros(8) @ torch.zeros(8)
     gc.collect()
     ctypes.CDLL("libc.so.6").malloc_trim(0)

@@ -63,7 +63,7 @@ class TrainingSettings(Settings):
     gradient_checkpointing: bool
     """Compute activations again in the backward pass, to save memory for time."""
     kernels: Literal["auto", "plain"] = "auto"
-    """auto: on a GPU fused AdamW, and Liger's kernels where installed; plain: PyTorch's own."""
+    """auto: fused AdamW, and on a GPU Liger's kernels where installed; plain: PyTorch's own."""
     held_out_every_steps: Positive | None = None
     """Steps between two held-out losses; null for one at each epoch's end."""
     early_stopping_patience: Positive | None = None
