@@ -20,7 +20,6 @@ _SHAPING_PACKAGES = (
     "tokenizers",
     "torch",
     "transformers",
-    "trl",
 )
 
 
