@@ -219,10 +219,10 @@ def test_evidence_exchanged_for_other_evidence_is_found(
 def test_a_row_that_no_release_wrote_is_an_integrity_failure_not_a_crash(
     filled: Registry, tamper: sqlite3.Connection
 ) -> None:
-    tamper.execute("UPDATE versions SET state = 'approved' WHERE number = 2")
+    tamper.execute("UPDATE versions SET state = 'blessed' WHERE number = 2")
     with pytest.raises(IntegrityError, match="changed by other means") as caught:
         filled.list_versions()
-    assert "'approved'" in str(caught.value)
+    assert "'blessed'" in str(caught.value)
     with pytest.raises(IntegrityError, match="changed by other means"):
         filled.show("m:2")
     assert filled.show("m:1").state == "evaluated"

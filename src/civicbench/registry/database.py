@@ -21,7 +21,7 @@ from civicbench.core.files import disk_errors_explained
 from civicbench.core.locks import exclusive
 from civicbench.core.progress import Reporter
 
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002")
 """The migrations that this code knows, oldest first; a test holds them to the scripts."""
 BUSY_TIMEOUT_S = 60.0
 """How long a process waits for another one's transaction."""

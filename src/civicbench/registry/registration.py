@@ -8,6 +8,8 @@ from sqlalchemy.orm import Session
 
 from civicbench.registry import rows
 from civicbench.registry.chain import append_event
+from civicbench.registry.decisions.kinds import REGISTERED_NAME
+from civicbench.registry.decisions.projection import Grants, project
 from civicbench.registry.evidence import Evidence
 from civicbench.registry.store import Store
 from civicbench.registry.tables import (
@@ -58,7 +60,12 @@ def insert_version(
         gate_passed=version.gate_passed,
         artefacts=dict(digests),
     )
-    append_event(session, at=now, kind="version registered", subject=version.digest, detail=detail)
+    event = append_event(
+        session, at=now, kind=REGISTERED_NAME, subject=version.digest, detail=detail
+    )
+    for row in project(event, grants=Grants()):
+        session.add(row)
+        session.flush()
     return version
 
 

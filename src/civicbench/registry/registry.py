@@ -25,6 +25,8 @@ from civicbench.registry.bindings import (
 )
 from civicbench.registry.chain import chain_head
 from civicbench.registry.database import Database, initialise, open_registry, registry_exists
+from civicbench.registry.decisions.desk import Desk
+from civicbench.registry.decisions.log import Log
 from civicbench.registry.evidence import Evidence, Measurements
 from civicbench.registry.references import resolve
 from civicbench.registry.registration import insert_version
@@ -55,11 +57,17 @@ class Registry:
     Args:
         database: From `open_registry`.
         store: Where the files stand.
+
+    Attributes:
+        log: Entries of kinds that have no rows of their own: waivers, gates written down, records.
+        desk: Where people act: people, keys, reviews, decisions, releases.
     """
 
     def __init__(self, database: Database, *, store: Store) -> None:
         self._database = database
         self._store = store
+        self.log = Log(database)
+        self.desk = Desk(database)
 
     @classmethod
     def open(cls, workspace: Workspace) -> "Registry":
