@@ -27,6 +27,7 @@ from civicbench.registry.chain import chain_head
 from civicbench.registry.database import Database, initialise, open_registry, registry_exists
 from civicbench.registry.decisions.desk import Desk
 from civicbench.registry.decisions.log import Log
+from civicbench.registry.decisions.proposals import Proposals
 from civicbench.registry.evidence import Evidence, Measurements
 from civicbench.registry.references import resolve
 from civicbench.registry.registration import insert_version
@@ -61,13 +62,15 @@ class Registry:
     Attributes:
         log: Entries of kinds that have no rows of their own: waivers, gates written down, records.
         desk: Where people act: people, keys, reviews, decisions, releases.
+        proposals: Acts on versions to bring to the desk, and where versions stand.
     """
 
     def __init__(self, database: Database, *, store: Store) -> None:
         self._database = database
         self._store = store
         self.log = Log(database)
-        self.desk = Desk(database)
+        self.desk = Desk(database, store=store)
+        self.proposals = Proposals(database, store=store)
 
     @classmethod
     def open(cls, workspace: Workspace) -> "Registry":

@@ -13,19 +13,30 @@ from sqlalchemy.orm import Session
 
 from civicbench.core.errors import InvalidInputError
 from civicbench.registry.database import Database
-from civicbench.registry.decisions import people
+from civicbench.registry.decisions import people, releases, reviews
+from civicbench.registry.decisions.files import check_files, find_version, read_evidence
 from civicbench.registry.decisions.kinds import (
+    ASSIGNED,
+    DECIDED,
     KEY_ADDED,
     KEY_RETIRED,
     PERSON_ADDED,
     PERSON_CHANGED,
+    RELEASED,
+    SUBMITTED,
+    WITHDRAWN,
+    Assigned,
+    Decided,
     EntryKind,
     KeyAdded,
     KeyRetired,
     PersonAdded,
     PersonChanged,
+    Released,
+    Submitted,
+    Withdrawn,
 )
-from civicbench.registry.decisions.log import (
+from civicbench.registry.decisions.recording import (
     Effects,
     NotAllowedError,
     prepare,
@@ -36,6 +47,7 @@ from civicbench.registry.decisions.log import (
 from civicbench.registry.decisions.statements import Payload, SigningRole, Statement
 from civicbench.registry.signing.envelope import Proof
 from civicbench.registry.signing.keys import Signer
+from civicbench.registry.store import Store
 from civicbench.registry.versions import EventFact, KeyFact, PersonFact
 
 
@@ -69,7 +81,51 @@ _PEOPLE = (
     Act(KEY_ADDED, lambda told: told.person, _without_effects(people.check_key_added)),
     Act(KEY_RETIRED, lambda told: told.key, _without_effects(people.check_key_retired)),
 )
-_UNSIGNED = (PersonAdded, PersonChanged, KeyAdded, KeyRetired)
+
+
+def _version_acts(store: Store) -> tuple[Act, ...]:
+    def submitted(session: Session, told: Submitted, _: str | None) -> Effects:
+        version = find_version(session, told.version)
+        evidence = read_evidence(store, version=version)
+        return reviews.check_submitted(session, told, version=version, evidence=evidence)
+
+    def assigned(session: Session, told: Assigned, _: str | None) -> Effects:
+        version = find_version(session, told.version)
+        return reviews.check_assigned(session, told, version=version)
+
+    def decided(session: Session, told: Decided, person: str | None) -> Effects:
+        version = find_version(session, told.version)
+        evidence = read_evidence(store, version=version)
+        effects = reviews.check_decided(
+            session, told, version=version, evidence=evidence, person=person
+        )
+        if told.outcome != "refuse":
+            check_files(session, store, version=version)
+        return effects
+
+    def released(session: Session, told: Released, person: str | None) -> Effects:
+        version = find_version(session, told.version)
+        evidence = read_evidence(store, version=version)
+        effects = releases.check_released(
+            session, told, version=version, evidence=evidence, person=person
+        )
+        check_files(session, store, version=version)
+        return effects
+
+    def withdrawn(session: Session, told: Withdrawn, _: str | None) -> Effects:
+        version = find_version(session, told.version)
+        return releases.check_withdrawn(session, told, version=version)
+
+    return (
+        Act(SUBMITTED, lambda told: told.version, submitted),
+        Act(ASSIGNED, lambda told: told.version, assigned),
+        Act(DECIDED, lambda told: told.version, decided),
+        Act(RELEASED, lambda told: told.version, released),
+        Act(WITHDRAWN, lambda told: told.version, withdrawn),
+    )
+
+
+_UNSIGNED: tuple[type[Payload], ...] = (PersonAdded, PersonChanged, KeyAdded, KeyRetired)
 
 
 class Desk:
@@ -77,11 +133,13 @@ class Desk:
 
     Args:
         database: The registry's database.
+        store: Its files, which decisions and releases look at again.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, store: Store) -> None:
         self._database = database
-        self._acts = {act.kind.name: act for act in _PEOPLE}
+        acts = (*_PEOPLE, *_version_acts(store))
+        self._acts = {act.kind.name: act for act in acts}
         self._by_payload = {act.kind.payload: act for act in self._acts.values()}
 
     def do(self, told: Payload, *, signer: Signer | None) -> EventFact:

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from civicbench.core.digests import canonical_json, short
 from civicbench.core.errors import InvalidInputError
 from civicbench.registry.decisions.kinds import KeyAdded, KeyRetired, PersonAdded, PersonChanged
-from civicbench.registry.decisions.log import NotAllowedError, held_roles
+from civicbench.registry.decisions.recording import NotAllowedError, held_roles
 from civicbench.registry.decisions.statements import Role, SigningRole
 from civicbench.registry.decisions.tables import (
     Account,

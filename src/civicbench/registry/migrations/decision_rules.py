@@ -20,6 +20,11 @@ _MAKER = (
 )
 _SIGNER = "(SELECT s.person FROM signatures s WHERE s.sequence = NEW.sequence)"
 _ROUND = "(SELECT max(r.sequence) FROM reviews r WHERE r.version = NEW.version)"
+_APPROVALS = (
+    f"(SELECT count(*) FROM decisions d WHERE d.review = {_ROUND} AND d.outcome <> 'refuse')"
+)
+_REFUSALS = f"EXISTS (SELECT 1 FROM decisions d WHERE d.review = {_ROUND} AND d.outcome = 'refuse')"
+_NEEDED = f"(SELECT r.reviewers FROM reviews r WHERE r.sequence = {_ROUND})"
 _STATE = "(SELECT v.state FROM versions v WHERE v.digest = NEW.version)"
 _STEPS = (
     ("draft", "superseded"),
@@ -217,6 +222,12 @@ def _releases() -> None:
         message="alias_moves: only an approved version of that model is released",
     )
     refuse(
+        "alias_moves_after_review",
+        when="BEFORE INSERT ON alias_moves WHEN NEW.version IS NOT NULL"
+        f" AND ({_APPROVALS} < coalesce({_NEEDED}, 1) OR {_REFUSALS})",
+        message="alias_moves: not as many people approved as the gate asks for",
+    )
+    refuse(
         "alias_moves_before_expiry",
         when="BEFORE INSERT ON alias_moves WHEN NEW.version IS NOT NULL AND EXISTS"
         " (SELECT 1 FROM decisions d JOIN events e ON e.sequence = NEW.sequence"
@@ -229,13 +240,6 @@ def _transitions() -> None:
     known = " OR ".join(
         f"(NEW.from_state = '{before}' AND NEW.to_state = '{after}')" for before, after in _STEPS
     )
-    approvals = (
-        f"(SELECT count(*) FROM decisions d WHERE d.review = {_ROUND} AND d.outcome <> 'refuse')"
-    )
-    refusals = (
-        f"EXISTS (SELECT 1 FROM decisions d WHERE d.review = {_ROUND} AND d.outcome = 'refuse')"
-    )
-    needed = f"(SELECT r.reviewers FROM reviews r WHERE r.sequence = {_ROUND})"
     moved = (
         "EXISTS (SELECT 1 FROM alias_moves m WHERE m.sequence = NEW.sequence"
         " AND m.alias = 'live' AND m.version {same} NEW.version)"
@@ -258,12 +262,12 @@ def _transitions() -> None:
         (
             "transitions_to_approved",
             "NEW.to_state IN ('approved', 'approved with conditions')"
-            f" AND ({approvals} < {needed} OR {refusals})",
+            f" AND ({_APPROVALS} < {_NEEDED} OR {_REFUSALS})",
             "transitions: not as many people approved as the gate asks for",
         ),
         (
             "transitions_to_refused",
-            f"NEW.to_state = 'refused' AND NOT {refusals}",
+            f"NEW.to_state = 'refused' AND NOT {_REFUSALS}",
             "transitions: nobody refused",
         ),
         (
