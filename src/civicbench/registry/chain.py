@@ -105,7 +105,12 @@ def current_actor() -> str:
 
     Environment variables are not asked: anyone can set those.
     """
+    return account_name(os.getuid())
+
+
+def account_name(number: int) -> str:
+    """Return the operating system's name for an account."""
     try:
-        return pwd.getpwuid(os.getuid()).pw_name
+        return pwd.getpwuid(number).pw_name
     except KeyError:  # a container's user without an entry
-        return f"uid {os.getuid()}"
+        return f"uid {number}"

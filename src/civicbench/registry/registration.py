@@ -1,6 +1,6 @@
 """Writing a version's rows and its event, in one transaction."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from sqlalchemy import func, insert, select
@@ -24,7 +24,12 @@ from civicbench.registry.versions import RegistrationDetail
 
 
 def insert_version(
-    session: Session, *, evidence: Evidence, digests: Mapping[str, str], store: Store
+    session: Session,
+    *,
+    evidence: Evidence,
+    digests: Mapping[str, str],
+    store: Store,
+    trained_by: Sequence[str],
 ) -> Version:
     """Insert a version that is not there yet, under its model's next number.
 
@@ -33,6 +38,7 @@ def insert_version(
         evidence: All that is known of the version.
         digests: sha256 of each of its files by path.
         store: Where those files stand already.
+        trained_by: Accounts that own what training made.
     """
     now = datetime.now(UTC)
     model = evidence.model_name
@@ -59,6 +65,8 @@ def insert_version(
         adapter_digest=version.adapter_digest,
         gate_passed=version.gate_passed,
         artefacts=dict(digests),
+        trained_by=tuple(sorted(set(trained_by))),
+        supersedes=_drafts(session, version),
     )
     event = append_event(
         session, at=now, kind=REGISTERED_NAME, subject=version.digest, detail=detail
@@ -67,6 +75,18 @@ def insert_version(
         session.add(row)
         session.flush()
     return version
+
+
+def _drafts(session: Session, version: Version) -> tuple[str, ...]:
+    """Return the drafts of the same weights that an evaluated version stands in for."""
+    if version.state == "draft":
+        return ()
+    query = select(Version.digest).where(
+        Version.model == version.model,
+        Version.adapter_digest == version.adapter_digest,
+        Version.state == "draft",
+    )
+    return tuple(session.scalars(query.order_by(Version.number)))
 
 
 def _insert_artefacts(

@@ -22,6 +22,7 @@ from civicbench.registry.bindings import (
     check_evidence,
     digest_sources,
     evidence_bytes,
+    owners,
 )
 from civicbench.registry.chain import chain_head
 from civicbench.registry.database import Database, initialise, open_registry, registry_exists
@@ -148,7 +149,11 @@ class Registry:
             version = session.get(Version, evidence.digest)
             if version is None:
                 version = insert_version(
-                    session, evidence=evidence, digests=digests, store=self._store
+                    session,
+                    evidence=evidence,
+                    digests=digests,
+                    store=self._store,
+                    trained_by=owners(files, evidence=evidence),
                 )
             return rows.to_summary(version)
 

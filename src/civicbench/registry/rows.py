@@ -37,8 +37,11 @@ _MEDIA_TYPES = {
     ".txt": "text/plain",
     ".yaml": "application/yaml",
 }
-REGISTERED_STATE: State = "evaluated"
-"""The state in which a version is registered: its suites were run and its gate was judged."""
+
+
+def registered_state(evidence: Evidence) -> State:
+    """Return the state in which a version begins: a draft until suites were run on it."""
+    return "evaluated" if evidence.suites else "draft"
 
 
 def version_values(evidence: Evidence, *, number: int, created_at: datetime) -> Values:
@@ -50,7 +53,7 @@ def version_values(evidence: Evidence, *, number: int, created_at: datetime) -> 
         "number": number,
         "recipe": evidence.recipe.name,
         "base": evidence.base.name,
-        "state": REGISTERED_STATE,
+        "state": registered_state(evidence),
         "evidence_digest": digest,
         "adapter_digest": evidence.training.adapter_digest,
         "created_at": created_at,

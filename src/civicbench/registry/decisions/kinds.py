@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import Field
 
@@ -183,8 +183,8 @@ RELEASED = EntryKind("version released", Released, ("senior-responsible-owner",)
 WITHDRAWN = EntryKind("version withdrawn", Withdrawn, ("senior-responsible-owner", "reviewer"))
 REGISTERED_NAME = "version registered"
 """The kind of the first event of every version; its detail is `RegistrationDetail`."""
-OWN_NAMES = frozenset(
-    kind.name
+ACTS: dict[str, EntryKind[Any]] = {
+    kind.name: kind
     for kind in (
         PERSON_ADDED,
         PERSON_CHANGED,
@@ -196,5 +196,7 @@ OWN_NAMES = frozenset(
         RELEASED,
         WITHDRAWN,
     )
-) | {REGISTERED_NAME}
+}
+"""Every kind of act of a person that the registry itself checks, by name."""
+OWN_NAMES = frozenset(ACTS) | {REGISTERED_NAME}
 """Kinds with rows of their own, written by the functions that check them and by no other."""
