@@ -118,6 +118,21 @@ def open_registry(url: str) -> Database:
     return database
 
 
+def revision_of(url: str) -> str:
+    """Return the revision of a registry that stands, older ones too.
+
+    Raises:
+        IntegrityError: It was made by a newer release, or by something else.
+    """
+    parsed = parse_url(url)
+    engine = make_engine(parsed)
+    try:
+        with errors_explained(parsed), engine.connect() as connection:
+            return _known_revision(connection)
+    finally:
+        engine.dispose()
+
+
 def initialise(url: str, *, lock: Path, reporter: Reporter) -> None:
     """Make the registry where absent, or bring an older one to this code's shape.
 

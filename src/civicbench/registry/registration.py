@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
+from civicbench.core.errors import IntegrityError
 from civicbench.registry import rows
 from civicbench.registry.chain import append_event
 from civicbench.registry.decisions.kinds import REGISTERED_NAME
@@ -97,7 +98,9 @@ def _insert_artefacts(
     for path, digest in digests.items():
         if digest not in present:
             present.add(digest)
-            size_bytes = store.place(digest).stat().st_size
+            size_bytes = store.size_bytes(digest)
+            if size_bytes is None:
+                raise IntegrityError("is missing from the store", where=path, got=digest)
             session.add(
                 Artefact(digest=digest, size_bytes=size_bytes, media_type=rows.media_type(path))
             )

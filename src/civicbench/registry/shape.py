@@ -25,7 +25,8 @@ _POSTGRESQL = (
     f" FROM pg_constraint k WHERE k.connamespace = ({_HERE})",
     # A trigger that was switched off, or fires for replicas alone, guards nothing.
     "SELECT 'trigger' AS kind, t.tgname AS name,"
-    " CAST(t.tgenabled AS text) || ' ' || pg_get_triggerdef(t.oid) AS shape FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid"
+    " CAST(t.tgenabled AS text) || ' ' || pg_get_triggerdef(t.oid) AS shape"
+    " FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid"
     f" WHERE NOT t.tgisinternal AND c.relnamespace = ({_HERE})",
     "SELECT 'function' AS kind, p.proname AS name, pg_get_functiondef(p.oid) AS shape"
     f" FROM pg_proc p WHERE p.pronamespace = ({_HERE})",

@@ -1,6 +1,6 @@
 """Walking chain, database and store, and naming what was changed, missing or added."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from pydantic import ValidationError
@@ -9,14 +9,22 @@ from sqlalchemy.orm import Session
 
 from civicbench.core.errors import IntegrityError
 from civicbench.registry import rows
+from civicbench.registry.anchors import (
+    Anchor,
+    against_anchor,
+    enrolled_keys,
+    read_checkpoint,
+)
 from civicbench.registry.bindings import EVIDENCE_NAME
 from civicbench.registry.chain import chain_head, walk_chain
 from civicbench.registry.database import Database
 from civicbench.registry.decisions.auditing import Audit
 from civicbench.registry.decisions.projection import PROJECTED
+from civicbench.registry.decisions.tables import Signature
 from civicbench.registry.engines import describe
 from civicbench.registry.evidence import Evidence
 from civicbench.registry.shape import compare_shape
+from civicbench.registry.signing.keys import PublicKey
 from civicbench.registry.store import Store, StoreFindings
 from civicbench.registry.tables import (
     Artefact,
@@ -32,12 +40,24 @@ from civicbench.registry.versions import RegistrationDetail, Verification
 KeyT = TypeVar("KeyT")
 
 
-def verify(database: Database, *, store: Store) -> Verification:
+def verify(
+    database: Database,
+    *,
+    store: Store,
+    anchors: Sequence[Anchor] = (),
+    trusted: Sequence[PublicKey] = (),
+) -> Verification:
     """Check a whole registry against itself.
 
     The log's links are recomputed; every row is compared with what its event and its evidence
-    say; every file is read. A log that was cut at its end together with the rows it made is
-    whole in itself: only a chain head kept elsewhere shows that.
+    say; every signature is checked; every file is read. A log that was cut at its end together
+    with the rows it made is whole in itself: only a chain head kept elsewhere shows that.
+
+    Args:
+        database: The registry's database.
+        store: Its files.
+        anchors: Signed checkpoints that were kept elsewhere.
+        trusted: Public keys with which those may be signed; without one, the registry's own.
 
     Returns:
         What a sound registry holds.
@@ -67,6 +87,7 @@ def verify(database: Database, *, store: Store) -> Verification:
                 states=audit.states,
             ),
             *_belongings(session, store=store),
+            *_anchored(session, anchors=anchors, trusted=trusted),
         ]
     if shape or found_wrong:
         problems = list(dict.fromkeys([*shape, *found_wrong]))
@@ -81,6 +102,7 @@ def verify(database: Database, *, store: Store) -> Verification:
         events=len(events),
         versions=len(versions),
         files=len(files),
+        signatures=sum(isinstance(row, Signature) for row in audit.rows),
         head=head,
         leftovers=found.leftovers,
     )
@@ -90,6 +112,14 @@ def _store(found: StoreFindings) -> Iterator[str]:
     yield from (f"changed: the store's file {digest}" for digest in found.changed)
     yield from (f"missing: the store's file {digest}" for digest in found.missing)
     yield from (f"added: {path} in the store" for path in found.foreign)
+
+
+def _anchored(
+    session: Session, *, anchors: Sequence[Anchor], trusted: Sequence[PublicKey]
+) -> Iterator[str]:
+    known = {key.fingerprint: ("", key) for key in trusted} or enrolled_keys(session)
+    for anchor in anchors:
+        yield from against_anchor(session, read_checkpoint(anchor, keys=known))
 
 
 def _projections(session: Session, *, events: list[Event], audit: Audit) -> Iterator[str]:
@@ -169,12 +199,11 @@ def _against_evidence(
     session: Session, *, version: Version, event: Event, store: Store
 ) -> Iterator[str]:
     whose = _called(version)
-    place = store.place(version.digest)
-    if not place.is_file():
+    try:
+        evidence = Evidence.model_validate_json(store.get(version.digest).read_bytes())
+    except IntegrityError:
         yield f"missing: {EVIDENCE_NAME} of {whose}"
         return
-    try:
-        evidence = Evidence.model_validate_json(place.read_bytes())
     except ValidationError:
         yield f"changed: {EVIDENCE_NAME} of {whose} is not evidence"
         return
@@ -209,8 +238,7 @@ def _belongings(session: Session, *, store: Store) -> Iterator[str]:
             continue
         if row.media_type not in named[row.digest]:
             yield f"changed: media type of artefact {row.digest}"
-        place = store.place(row.digest)
-        if place.is_file() and place.stat().st_size != row.size_bytes:
+        if store.size_bytes(row.digest) not in (None, row.size_bytes):
             yield f"changed: size of artefact {row.digest}"
     used = set(session.scalars(select(Version.model)))
     for name in session.scalars(select(Model.name).order_by(Model.name)):

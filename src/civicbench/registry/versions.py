@@ -205,6 +205,8 @@ class Verification(_Fact):
     """Registered versions."""
     files: int
     """Files of the store that versions name."""
+    signatures: int
+    """Signatures that were checked."""
     head: ChainHead
     """The end of the log."""
     leftovers: tuple[str, ...]

@@ -39,6 +39,7 @@ from civicbench.registry.decisions.kinds import (
 from civicbench.registry.decisions.recording import (
     Effects,
     NotAllowedError,
+    held_roles,
     prepare,
     record_signed,
     record_unsigned,
@@ -218,6 +219,32 @@ class Desk:
         """Return every enrolled key, or one person's."""
         with self._database.read() as session:
             return people.list_keys(session, person=person)
+
+    def roles(self, person: str) -> tuple[str, ...]:
+        """Return the roles that a person holds.
+
+        Raises:
+            NotAllowedError: There is no such person.
+        """
+        with self._database.read() as session:
+            return held_roles(session, person=person)
+
+    def find_key(self, fingerprint: str) -> KeyFact:
+        """Return the one key whose fingerprint begins so.
+
+        Raises:
+            InvalidInputError: None does, or several.
+        """
+        found = [key for key in self.keys() if key.fingerprint.startswith(fingerprint)]
+        if len(found) != 1 or not fingerprint:
+            raise InvalidInputError(
+                f"{len(found)} enrolled keys have that fingerprint"
+                if found
+                else "no enrolled key has that fingerprint",
+                got=fingerprint,
+                remedy="see `civicbench keys list`",
+            )
+        return found[0]
 
     def stewards(self) -> tuple[str, ...]:
         """Return who has to sign changes of people; nobody has to while empty."""

@@ -1,11 +1,12 @@
 """Acts on versions, filled in from what the registry holds, ready for the desk."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 
 from sqlalchemy.orm import Session
 
 from civicbench.registry.database import Database
+from civicbench.registry.decisions.answers import LiveAnswer, live_on
 from civicbench.registry.decisions.binding import bind
 from civicbench.registry.decisions.facts import AliasFact, Standing
 from civicbench.registry.decisions.files import read_evidence
@@ -55,6 +56,11 @@ class Proposals:
         """Return which version each alias named from when to when."""
         with self._database.read() as session:
             return alias_history(session, model=model, alias=alias)
+
+    def live_on(self, day: date, *, model: str | None = None) -> LiveAnswer:
+        """Return what was live at any moment of a day (UTC); raises what `live_on` raises."""
+        with self._database.read() as session:
+            return live_on(session, day=day, model=model)
 
     def submission(self, reference: str, *, note: str = "") -> Submitted:
         """Return what asks reviewers to decide on a version."""

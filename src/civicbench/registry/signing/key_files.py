@@ -124,6 +124,15 @@ class KeyFolder:
             sync_folder(self.folder)
         return made, key
 
+    def write_enrolment(self, key: KeyFile, text: str) -> Path:
+        """Write what a steward needs to enrol a key, beside it; it holds nothing secret."""
+        path = key.public_path.with_name(
+            key.public_path.name.removesuffix(_PUBLIC_ENDING) + ".enrolment.json"
+        )
+        with disk_errors_explained(str(self.folder)):
+            _write_new(path, text.encode("utf-8"), mode=0o644)
+        return path
+
     def find(self, person: str, *, enrolled: set[str] | None = None) -> KeyFile:
         """Return the one key of a person that can be used here.
 
