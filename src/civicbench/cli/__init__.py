@@ -10,12 +10,14 @@ import warnings
 import click
 
 from civicbench import __version__
+from civicbench.cli import asking, care, reviewing  # noqa: F401 (they add commands to `registry`)
 from civicbench.cli.comparing import card, compare
 from civicbench.cli.curation import card_of_dataset, diff_snapshots, preview_dataset
 from civicbench.cli.evaluating import evaluate, scores
 from civicbench.cli.exporting import export
 from civicbench.cli.listing import datasets, models, recipes
 from civicbench.cli.mirror import mirror
+from civicbench.cli.people import keys, people
 from civicbench.cli.planning import plan
 from civicbench.cli.project import doctor, init
 from civicbench.cli.talking import chat
@@ -66,7 +68,7 @@ def application(offline: bool) -> None:
 
 for _command in (
     init, plan, run, train, evaluate, scores, compare, registry, card, models, datasets, recipes,
-    chat, export, mirror, doctor,
+    chat, export, mirror, doctor, people, keys,
 ):  # fmt: skip
     application.add_command(_command)
 for _command in (preview_dataset, diff_snapshots, card_of_dataset):

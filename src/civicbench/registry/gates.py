@@ -54,6 +54,9 @@ class Gate(Settings):
     """The gate's name."""
     title: str
     """Its name for people."""
+    # Gates that ask for one person keep the digests that they had before this could be asked.
+    reviewers: Annotated[int, Field(ge=1, le=5, exclude_if=lambda count: count == 1)] = 1
+    """How many people have to approve a version."""
     rules: Annotated[tuple[Rule, ...], Field(min_length=1)]
     """The rules."""
 
@@ -86,6 +89,8 @@ class GateVerdict(BaseModel):
     """Its name for people."""
     digest: str
     """Digest of the gate's settings."""
+    reviewers: int = Field(default=1, exclude_if=lambda count: count == 1)
+    """How many people have to approve the version; not written where one has to."""
     rules: tuple[RuleVerdict, ...]
     """Rule by rule."""
 
@@ -155,7 +160,13 @@ def judge(
                 note=note,
             )
         )
-    return GateVerdict(gate=gate.name, title=gate.title, digest=digest, rules=tuple(verdicts))
+    return GateVerdict(
+        gate=gate.name,
+        title=gate.title,
+        digest=digest,
+        reviewers=gate.reviewers,
+        rules=tuple(verdicts),
+    )
 
 
 def _note(rule: Rule, *, noise: float | None) -> str:
