@@ -14,8 +14,10 @@ from civicbench.evaluation.records import ITEMS_NAME, PROMPTS_NAME
 from civicbench.evaluation.results import Comparison
 from civicbench.evaluation.scoring import RESULT_NAME, read_result
 from civicbench.models.trained import trained_folder
+from civicbench.pipeline.grounds import gather_grounds
 from civicbench.pipeline.inputs import RunInputs, prepare_inputs
 from civicbench.pipeline.noise import known_noise
+from civicbench.pipeline.preregistering import preregister_gate
 from civicbench.pipeline.scoring import (
     Contender,
     RecipeScores,
@@ -26,6 +28,8 @@ from civicbench.recipes.loading import Recipe
 from civicbench.registry.evidence import Evidence, Measurements, RecipeFact, SuiteFact
 from civicbench.registry.gate_files import gate_digest
 from civicbench.registry.gates import GateVerdict, judge
+from civicbench.registry.grounds import Grounds
+from civicbench.registry.preregistration import GateLog
 from civicbench.registry.registry import Registry
 from civicbench.registry.versions import VersionSummary
 from civicbench.training.inputs import TrainingInputs
@@ -43,7 +47,7 @@ from civicbench.training.tracking import Tracker, WandbTracker
 if TYPE_CHECKING:
     from civicbench.core.ranks import Ranks
 
-EVIDENCE_FORMAT_VERSION = 2
+EVIDENCE_FORMAT_VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,7 @@ def run_training(
         snapshot_digest=training.snapshot_digest,
         workspace=workspace,
     )
+    preregister_gate(recipe, stage, workspace=workspace, reporter=reporter)
     if find_finished(stage) is None:
         look_for_checkpoint(
             stage, recipe.training, training, must_resume=must_resume, reporter=reporter
@@ -189,8 +194,6 @@ def run_recipe(
     record = read_training_record(trained.folder)
     comparisons = scores.tuned.comparisons
     noise = known_noise(inputs, scores, workspace=workspace)
-    verdict = judge(recipe.gate, comparisons, digest=gate_digest(recipe.gate), noise=noise)
-    evidence = _evidence(inputs, record, scores, comparisons, verdict)
     times = _times(inputs, trained, scores)
     measurements = Measurements(
         training=read_training_measurements(trained.folder),
@@ -198,6 +201,21 @@ def run_recipe(
         machine=processor_name(),
     )
     with Registry.open_or_initialise(workspace, reporter=reporter) as registry:
+        grounds = gather_grounds(
+            inputs, trained, scores, noise=noise, registry=registry, workspace=workspace
+        )
+        evidence = _evidence(inputs, record, scores, grounds)
+        standing, registered = GateLog(registry.database).standing(
+            recipe.gate, training=trained.record.key, trained_digest=record.adapter_digest
+        )
+        verdict = judge(
+            recipe.gate,
+            comparisons,
+            digest=gate_digest(recipe.gate),
+            noise=noise,
+            facts=evidence.facts,
+        ).model_copy(update={"standing": standing, "registered_digest": registered})
+        evidence = evidence.model_copy(update={"gate": verdict})
         known = registry.find(evidence.digest)
         version = registry.register(
             evidence, measurements=measurements, files=_version_files(trained, scores)
@@ -233,9 +251,9 @@ def _evidence(
     inputs: RunInputs,
     training: TrainingRecord,
     scores: RecipeScores,
-    comparisons: tuple[Comparison, ...],
-    gate: GateVerdict,
+    grounds: Grounds,
 ) -> Evidence:
+    """Return the evidence with a gate that nothing was judged by yet."""
     recipe = inputs.recipe
     settings = recipe.settings
     return Evidence(
@@ -267,8 +285,9 @@ def _evidence(
             )
             for suite in scores.suites
         ),
-        comparisons=comparisons,
-        gate=gate,
+        comparisons=scores.tuned.comparisons,
+        gate=GateVerdict(gate=recipe.gate.name, title=recipe.gate.title, digest="", rules=()),
+        grounds=grounds,
     )
 
 

@@ -7,6 +7,8 @@ from civicbench.datasets.record import SnapshotRecord
 from civicbench.evaluation.results import Comparison, SuiteResult
 from civicbench.models.record import ModelRecord
 from civicbench.registry.gates import GateVerdict
+from civicbench.registry.grounds import Grounds, make_facts
+from civicbench.registry.rules.facts import Facts
 from civicbench.training.inputs import MixedSnapshot, training_data_digest
 from civicbench.training.record import TrainingMeasurements, TrainingRecord
 
@@ -94,6 +96,27 @@ class Evidence(_Fact):
     """Every metric, tuned against base."""
     gate: GateVerdict
     """What the gate found."""
+    # Versions that were registered before it was kept keep their digests.
+    grounds: Grounds | None = Field(default=None, exclude_if=lambda grounds: grounds is None)
+    """What the gate judged besides the results."""
+
+    @property
+    def datasets(self) -> tuple[SnapshotRecord, ...]:
+        """The recipe's own dataset, then those that were mixed in."""
+        return (self.dataset, *(mixed.dataset for mixed in self.mixed))
+
+    @property
+    def facts(self) -> Facts:
+        """What its gate judged, to judge it again."""
+        grounds = self.grounds or Grounds()
+        return make_facts(
+            grounds,
+            comparisons=self.comparisons,
+            model_name=self.model_name,
+            base=self.base,
+            training=self.training,
+            datasets=() if grounds.trained_elsewhere else self.datasets,
+        )
 
     @property
     def training_data_digest(self) -> str:
