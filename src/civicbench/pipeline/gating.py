@@ -74,7 +74,7 @@ def registrations_of(name: str | None) -> tuple[GateRegistration, ...]:
     if not registry_exists(workspace.registry_url):
         return ()
     with Registry.open(workspace) as registry:
-        return GateLog(registry.database).registrations(gate=name)
+        return GateLog(registry).registrations(gate=name)
 
 
 def register_by_hand(name: str, *, reporter: Reporter) -> GateRegistration:
@@ -85,7 +85,7 @@ def register_by_hand(name: str, *, reporter: Reporter) -> GateRegistration:
     """
     gate = load_gate(name)
     with Registry.open_or_initialise(Workspace.locate(), reporter=reporter) as registry:
-        return GateLog(registry.database).register(gate)
+        return GateLog(registry).register(gate)
 
 
 def check_version(reference: str, *, gate: str | None) -> Checked:

@@ -66,7 +66,7 @@ def gather_grounds(
         ),
         licence_texts=licence_texts(inputs.prepared),
         card_gaps=tuple(_card_gaps(inputs)),
-        waivers=WaiverLog(registry.database).in_force(recipe.registered_name, on=today()),
+        waivers=WaiverLog(registry.log).in_force(recipe.registered_name, on=today()),
         stage_keys=tuple(_stage_keys(inputs, trained, scores, workspace=workspace)),
     )
 

@@ -30,7 +30,7 @@ def preregister_gate(
     if find_finished(stage) is not None:
         return
     with Registry.open_or_initialise(workspace, reporter=reporter) as registry:
-        log = GateLog(registry.database)
+        log = GateLog(registry)
         known = log.registered_for(stage.key)
         digest = gate_digest(recipe.gate)
         if known is not None and known.detail.digest == digest:

@@ -205,7 +205,7 @@ def run_recipe(
             inputs, trained, scores, noise=noise, registry=registry, workspace=workspace
         )
         evidence = _evidence(inputs, record, scores, grounds)
-        standing, registered = GateLog(registry.database).standing(
+        standing, registered = GateLog(registry).standing(
             recipe.gate, training=trained.record.key, trained_digest=record.adapter_digest
         )
         verdict = judge(

@@ -1,27 +1,23 @@
 """Gates written down before training: what the log says of when their rules were fixed."""
 
-import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy import func, select
-from sqlalchemy.orm import Session
 
-from civicbench.core.digests import canonical_json, digest_json
-from civicbench.registry.chain import append_event
-from civicbench.registry.database import Database
+from civicbench.core.digests import canonical_json
+from civicbench.registry.decisions.kinds import REGISTERED_NAME, EntryKind
+from civicbench.registry.decisions.log import Entry
+from civicbench.registry.decisions.statements import Payload
 from civicbench.registry.gate_files import gate_digest
 from civicbench.registry.gates import Gate, Standing
+from civicbench.registry.registry import Registry
 from civicbench.registry.tables import Event, Version
 
-_GATE_REGISTERED = "gate registered"
 
-
-class GateDetail(BaseModel):
-    """What the event of a gate's registration holds: the rules themselves, and what for."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+class GateRegistered(Payload):
+    """A gate as it stood, written down: the rules themselves, and what for."""
 
     gate: str
     """The gate's name."""
@@ -29,10 +25,14 @@ class GateDetail(BaseModel):
     """Digest of its settings."""
     settings: str
     """Its settings as canonical JSON: what the digest is of."""
-    training: str | None
+    training: str | None = None
     """Key of the training stage that was about to start; None where a person registered it."""
-    recipe: str | None
+    recipe: str | None = None
     """The recipe of that training."""
+
+
+GATE_REGISTERED = EntryKind("gate registered", GateRegistered)
+"""Nobody has to sign it: that it stands in the log before the results is what counts."""
 
 
 class GateRegistration(BaseModel):
@@ -48,7 +48,7 @@ class GateRegistration(BaseModel):
     """Who did it."""
     event: str
     """Digest of the event."""
-    detail: GateDetail
+    detail: GateRegistered
     """The gate, and what for."""
 
 
@@ -56,11 +56,11 @@ class GateLog:
     """The registrations of gates in a registry's log.
 
     Args:
-        database: The open registry's.
+        registry: The open registry.
     """
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
 
     def register(
         self, gate: Gate, *, training: str | None = None, recipe: str | None = None
@@ -72,37 +72,26 @@ class GateLog:
             training: Key of the training stage that is about to start.
             recipe: The recipe of that training.
         """
-        detail = GateDetail(
+        told = GateRegistered(
             gate=gate.name,
             digest=gate_digest(gate),
             settings=canonical_json(gate.model_dump(mode="json")),
             training=training,
             recipe=recipe,
         )
-        with self._database.write() as session:
-            known = [
-                one
-                for one in _registrations(session)
-                if (one.detail.gate, one.detail.training) == (gate.name, training)
-                or (training is not None and one.detail.training == training)
-            ]
-            if known and known[-1].detail.digest == detail.digest:
-                return known[-1]
-            event = append_event(
-                session,
-                at=datetime.now(UTC),
-                kind=_GATE_REGISTERED,
-                subject=detail.digest,
-                detail=detail,
-            )
-            return _read(event)
+        known = [
+            one
+            for one in self.registrations(gate=None if training else gate.name)
+            if one.detail.training == training
+        ]
+        if known and known[-1].detail.digest == told.digest:
+            return known[-1]
+        return _read(self._registry.log.append(GATE_REGISTERED, subject=told.digest, payload=told))
 
     def registrations(self, *, gate: str | None = None) -> tuple[GateRegistration, ...]:
         """Return registrations, oldest first; of one gate where a name is given."""
-        with self._database.read() as session:
-            return tuple(
-                one for one in _registrations(session) if gate is None or one.detail.gate == gate
-            )
+        found = map(_read, self._registry.log.entries(GATE_REGISTERED))
+        return tuple(one for one in found if gate is None or one.detail.gate == gate)
 
     def registered_for(self, training: str) -> GateRegistration | None:
         """Return the gate that a training stage was last started under, or None."""
@@ -126,12 +115,22 @@ class GateLog:
         Returns:
             The standing, and the digest that training started under where it is another one.
         """
-        with self._database.read() as session:
-            registrations = _registrations(session)
-            first = _first_version(session, trained_digest=trained_digest)
         return judge_standing(
-            registrations, digest=gate_digest(gate), training=training, first_version=first
+            self.registrations(),
+            digest=gate_digest(gate),
+            training=training,
+            first_version=self._first_version(trained_digest),
         )
+
+    def _first_version(self, trained_digest: str) -> int | None:
+        """Return the place in the log of the first version of the same weights."""
+        query = (
+            select(func.min(Event.sequence))
+            .join(Version, Version.digest == Event.subject)
+            .where(Version.adapter_digest == trained_digest, Event.kind == REGISTERED_NAME)
+        )
+        with self._registry.database.read() as session:
+            return session.scalar(query)
 
 
 def judge_standing(
@@ -162,29 +161,12 @@ def judge_standing(
     return "moved after results", start.detail.digest
 
 
-def _registrations(session: Session) -> list[GateRegistration]:
-    query = select(Event).where(Event.kind == _GATE_REGISTERED).order_by(Event.sequence)
-    return [_read(event) for event in session.scalars(query)]
-
-
-def _first_version(session: Session, *, trained_digest: str) -> int | None:
-    return session.scalar(
-        select(func.min(Event.sequence))
-        .join(Version, Version.digest == Event.subject)
-        .where(Version.adapter_digest == trained_digest, Event.kind == "version registered")
-    )
-
-
-def _read(event: Event) -> GateRegistration:
+def _read(entry: Entry[GateRegistered]) -> GateRegistration:
+    event = entry.event
     return GateRegistration(
         sequence=event.sequence,
         at=event.at,
         actor=event.actor,
         event=event.digest,
-        detail=GateDetail.model_validate_json(event.detail),
+        detail=entry.payload,
     )
-
-
-def check_detail(detail: GateDetail) -> bool:
-    """Return whether a registration's settings are what its digest says."""
-    return digest_json(json.loads(detail.settings)) == detail.digest

@@ -1,22 +1,16 @@
 """Waivers: a named person answers for why a use policy's clause does not stand in the way."""
 
-from datetime import UTC, date, datetime
+from datetime import date
 
-from pydantic import BaseModel, ConfigDict
-from sqlalchemy import select
-
-from civicbench.registry.chain import append_event
-from civicbench.registry.database import Database
+from civicbench.registry.decisions.kinds import EntryKind
+from civicbench.registry.decisions.log import Entry, Log
+from civicbench.registry.decisions.statements import Payload
 from civicbench.registry.rules.facts import Waiver
-from civicbench.registry.tables import Event
-
-_WAIVED = "use policy waived"
+from civicbench.registry.signing.keys import Signer
 
 
-class WaiverDetail(BaseModel):
-    """What the event of a waiver holds."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+class WaiverGiven(Payload):
+    """A clause of a base model's use policy that is held not to stand in the way."""
 
     model: str
     """The model's name in the registry."""
@@ -24,39 +18,41 @@ class WaiverDetail(BaseModel):
     """Identifier of the licence whose policy it is."""
     clause: str
     """The clause, by its key."""
-    role: str
-    """In which role it was given."""
+    sectors: tuple[str, ...]
+    """The declared uses that it touches."""
     reason: str
-    """Why the clause does not stand in the way."""
+    """Why it does not stand in the way, in that person's words."""
     expires: date
-    """The last day on which it counts."""
+    """The last day on which the waiver counts."""
+
+
+WAIVER_GIVEN = EntryKind("use policy waived", WaiverGiven, ("senior-responsible-owner",))
+"""Signed by a senior responsible owner: the one who answers for the licence."""
 
 
 class WaiverLog:
     """The waivers in a registry's log.
 
     Args:
-        database: The open registry's.
+        log: The open registry's.
     """
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, log: Log) -> None:
+        self._log = log
 
-    def record(self, detail: WaiverDetail) -> Waiver:
-        """Record a waiver."""
-        with self._database.write() as session:
-            event = append_event(
-                session, at=datetime.now(UTC), kind=_WAIVED, subject=detail.model, detail=detail
-            )
-            return _read(event)
+    def give(self, told: WaiverGiven, *, signer: Signer) -> Waiver:
+        """Record a waiver.
+
+        Raises:
+            NotAllowedError: The signer is no senior responsible owner, or the key is not enrolled.
+        """
+        return _read(
+            self._log.append(WAIVER_GIVEN, subject=told.model, payload=told, signer=signer)
+        )
 
     def all(self, *, model: str | None = None) -> tuple[Waiver, ...]:
         """Return every waiver, oldest first, or those of one model."""
-        query = select(Event).where(Event.kind == _WAIVED).order_by(Event.sequence)
-        if model is not None:
-            query = query.where(Event.subject == model)
-        with self._database.read() as session:
-            return tuple(_read(event) for event in session.scalars(query))
+        return tuple(_read(entry) for entry in self._log.entries(WAIVER_GIVEN, subject=model))
 
     def in_force(self, model: str, *, on: date) -> tuple[Waiver, ...]:
         """Return the waivers of a model that count on a day: of each clause the newest."""
@@ -64,6 +60,16 @@ class WaiverLog:
         return tuple(waiver for waiver in newest.values() if waiver.expires >= on)
 
 
-def _read(event: Event) -> Waiver:
-    detail = WaiverDetail.model_validate_json(event.detail)
-    return Waiver(**detail.model_dump(), by=event.actor, event=event.digest)
+def _read(entry: Entry[WaiverGiven]) -> Waiver:
+    told = entry.payload
+    return Waiver(
+        model=told.model,
+        licence=told.licence,
+        clause=told.clause,
+        sectors=told.sectors,
+        reason=told.reason,
+        expires=told.expires,
+        by=entry.person or entry.event.actor,
+        role=(entry.role or "no role").replace("-", " "),
+        event=entry.event.digest,
+    )

@@ -72,6 +72,8 @@ class Waiver(_Fact):
     """Identifier of the licence whose policy it is."""
     clause: str
     """The clause, by its key."""
+    sectors: tuple[str, ...]
+    """The declared uses for which it was given."""
     role: str
     """In which role it was given, such as "senior responsible owner"."""
     by: str

@@ -126,7 +126,9 @@ def _clause(
     used = f"declared: {', '.join(sectors)}"
     if clause.needs == "attention":
         return met(asked, f"{used}; barred is doing it in a wrong way: the reviewer looks")
-    waiver = next((w for w in facts.waivers if _covers(w, clause, terms=terms, facts=facts)), None)
+    waiver = next(
+        (w for w in facts.waivers if _covers(w, clause, sectors, terms=terms, facts=facts)), None
+    )
     if waiver is None:
         return not_met(
             asked,
@@ -140,9 +142,12 @@ def _clause(
     )
 
 
-def _covers(waiver: Waiver, clause: UseClause, *, terms: LicenceTerms, facts: Facts) -> bool:
+def _covers(
+    waiver: Waiver, clause: UseClause, sectors: Sequence[str], *, terms: LicenceTerms, facts: Facts
+) -> bool:
     return (
         waiver.clause == clause.key
+        and set(sectors) <= set(waiver.sectors)
         and waiver.licence == terms.identifier
         and waiver.model == facts.model_name
     )
