@@ -15,6 +15,7 @@ from civicbench.cli.curation import card_of_dataset, diff_snapshots, preview_dat
 from civicbench.cli.evaluating import evaluate, scores
 from civicbench.cli.exporting import export
 from civicbench.cli.gates import gates
+from civicbench.cli.importing import evaluate_version, import_version
 from civicbench.cli.listing import datasets, models, recipes
 from civicbench.cli.mirror import mirror
 from civicbench.cli.planning import plan
@@ -70,6 +71,8 @@ for _command in (
     recipes,    chat, export, mirror, doctor,
 ):  # fmt: skip
     application.add_command(_command)
+for _command in (import_version, evaluate_version):
+    registry.add_command(_command)
 for _command in (preview_dataset, diff_snapshots, card_of_dataset):
     datasets.add_command(_command)
 

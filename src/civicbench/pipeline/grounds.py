@@ -27,7 +27,7 @@ from civicbench.training.running import training_stage
 
 def gather_grounds(
     inputs: RunInputs,
-    trained: StageOutput,
+    trained: StageOutput | None,
     scores: RecipeScores,
     *,
     noise: Mapping[Place, float],
@@ -38,7 +38,7 @@ def gather_grounds(
 
     Args:
         inputs: The recipe's inputs.
-        trained: The training stage's output.
+        trained: The training stage's output; None for weights from elsewhere.
         scores: All scores.
         noise: How far repeats lie apart, where it was measured.
         registry: The open registry: waivers, and the version that is live.
@@ -132,16 +132,17 @@ def compare_with_live(
 
 
 def _stage_keys(
-    inputs: RunInputs, trained: StageOutput, scores: RecipeScores, *, workspace: Workspace
+    inputs: RunInputs, trained: StageOutput | None, scores: RecipeScores, *, workspace: Workspace
 ) -> Iterator[StageKey]:
     recipe = inputs.recipe
-    stage = training_stage(
-        recipe.training,
-        inputs.prepared,
-        snapshot_digest=inputs.data.digest,
-        workspace=workspace,
-    )
-    yield _key(stage, trained)
+    if trained is not None:
+        stage = training_stage(
+            recipe.training,
+            inputs.prepared,
+            snapshot_digest=inputs.data.digest,
+            workspace=workspace,
+        )
+        yield _key(stage, trained)
     for contender, outputs in ((None, scores.base), (scores.tuned.contender, scores.tuned.outputs)):
         for suite in recipe.suites:
             name = suite.settings.name

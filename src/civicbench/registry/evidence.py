@@ -6,6 +6,7 @@ from civicbench.core.digests import digest_json
 from civicbench.datasets.record import SnapshotRecord
 from civicbench.evaluation.results import Comparison, SuiteResult
 from civicbench.models.record import ModelRecord
+from civicbench.registry.elsewhere import TrainedElsewhere
 from civicbench.registry.gates import GateVerdict
 from civicbench.registry.grounds import Grounds, make_facts
 from civicbench.registry.rules.facts import Facts
@@ -100,6 +101,13 @@ class Evidence(_Fact):
     grounds: Grounds | None = Field(default=None, exclude_if=lambda grounds: grounds is None)
     """What the gate judged besides the results."""
 
+    # What was trained here has none.
+    trained_elsewhere: TrainedElsewhere | None = Field(
+        default=None, exclude_if=lambda elsewhere: elsewhere is None
+    )
+    """Where imported weights came from; None for a model that was trained here. `dataset` and
+    `training` hold nothing then."""
+
     @property
     def datasets(self) -> tuple[SnapshotRecord, ...]:
         """The recipe's own dataset, then those that were mixed in."""
@@ -111,11 +119,12 @@ class Evidence(_Fact):
         grounds = self.grounds or Grounds()
         return make_facts(
             grounds,
+            trained_elsewhere=self.trained_elsewhere is not None,
             comparisons=self.comparisons,
             model_name=self.model_name,
             base=self.base,
             training=self.training,
-            datasets=() if grounds.trained_elsewhere else self.datasets,
+            datasets=() if self.trained_elsewhere else self.datasets,
         )
 
     @property

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from civicbench.datasets.record import SnapshotRecord
 from civicbench.evaluation.results import Comparison, Place
@@ -60,13 +60,12 @@ class Grounds(_Fact):
     """Waivers of the base's use policy that were in force."""
     stage_keys: tuple[StageKey, ...] = ()
     """The stages behind the version, with their keys computed again."""
-    trained_elsewhere: bool = Field(default=False, exclude_if=lambda elsewhere: not elsewhere)
-    """Whether the weights came from outside."""
 
 
 def make_facts(
     grounds: Grounds,
     *,
+    trained_elsewhere: bool,
     comparisons: Sequence[Comparison],
     model_name: str,
     base: ModelRecord,
@@ -77,6 +76,7 @@ def make_facts(
 
     Args:
         grounds: What is kept besides the results.
+        trained_elsewhere: Whether the weights came from outside.
         comparisons: Every metric of the version against its base.
         model_name: The model's name in the registry.
         base: The base model.
@@ -99,7 +99,7 @@ def make_facts(
         card_gaps=grounds.card_gaps,
         waivers=grounds.waivers,
         stage_keys=grounds.stage_keys,
-        trained_elsewhere=grounds.trained_elsewhere,
+        trained_elsewhere=trained_elsewhere,
     )
 
 
