@@ -20,6 +20,7 @@ from civicbench.cli.listing import datasets, models, recipes
 from civicbench.cli.mirror import mirror
 from civicbench.cli.planning import plan
 from civicbench.cli.project import doctor, init
+from civicbench.cli.publishing import publish
 from civicbench.cli.talking import chat
 from civicbench.cli.versions import registry
 from civicbench.cli.working import run, train
@@ -68,7 +69,7 @@ def application(offline: bool) -> None:
 
 for _command in (
     init, plan, run, train, evaluate, scores, compare, registry, gates, card, models, datasets,
-    recipes,    chat, export, mirror, doctor,
+    recipes,    chat, export, publish, mirror, doctor,
 ):  # fmt: skip
     application.add_command(_command)
 for _command in (import_version, evaluate_version):
