@@ -16,6 +16,8 @@ from civicbench.models.trained import ADAPTER_CONFIGURATION_NAME, ADAPTER_WEIGHT
 Shapes = Mapping[str, tuple[int, ...]]
 _PREFIX = "base_model.model."
 _PART = re.compile(r"^(?P<module>.+)\.(?P<part>lora_A|lora_B|lora_magnitude_vector)(\.weight)?$")
+# An embedding has two dimensions too, and PEFT would put nothing on it.
+_LINEAR = re.compile(r"model\.layers\.\d+\.(self_attn|mlp)\.[a-z]+_proj|lm_head")
 # What PEFT writes and this release reads; anything else must be unset.
 _READ = {
     "base_model_name_or_path", "inference_mode", "lora_alpha", "lora_dropout", "peft_type",
@@ -150,7 +152,7 @@ def _check_weights(configuration: Mapping[str, Any], shapes: Shapes, base: Shape
         problems.append("there are no adapter weights")
     for module, own in sorted(parts.items()):
         weight = base.get(f"{module}.weight")
-        if weight is None or len(weight) != 2:
+        if weight is None or not _LINEAR.fullmatch(module):
             problems.append(f"{module}: the base has no such linear layer")
             continue
         outputs, inputs = weight
