@@ -19,6 +19,7 @@ _FILES = {
     "model": "configs/models/*.yaml",
     "gate": "configs/gates/*.yaml",
     "hardware": "configs/hardware/*.yaml",
+    "licence": "configs/licences/*.yaml",
     "tracker": "configs/trackers/*.yaml",
 }
 

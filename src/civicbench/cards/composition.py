@@ -40,7 +40,7 @@ def compose_card(
             describe_data(evidence),
             describe_training(evidence),
             describe_base(evidence),
-            describe_measurements(measurements),
+            describe_measurements(measurements, trained_here=evidence.trained_elsewhere is None),
             describe_reproduction(evidence),
             describe_packages(evidence),
         ),

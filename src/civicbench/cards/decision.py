@@ -25,8 +25,15 @@ from civicbench.pages.wording import (
     is_rate,
 )
 from civicbench.registry.evidence import Evidence
-from civicbench.registry.gates import Rule, RuleVerdict
+from civicbench.registry.gates import GateVerdict, Rule, RuleVerdict
+from civicbench.registry.rules.outcomes import Check, Outcome
 
+_OUTCOME_TAGS: dict[Outcome, Tag] = {
+    "met": Tag("met", "green"),
+    "not met": Tag("not met", "red"),
+    "could not tell": Tag("could not tell", "red"),
+    "asked at release": Tag("asked at release", "blue"),
+}
 _JUDGED_WORDS = {
     "estimate": "the result itself",
     "interval low": "the lower end of the interval",
@@ -37,7 +44,7 @@ _JUDGED_WORDS = {
 def describe_decision(evidence: Evidence, *, state: str, number: int) -> Section:
     """Return what is asked of the reviewer, about exactly which version."""
     gate = evidence.gate
-    missed = [verdict.rule.name for verdict in gate.rules if not verdict.passed]
+    missed = gate.unmet
     blocks: list[Block] = [
         Paragraph(
             f"Decide whether version {number} of {evidence.model_name} may be used for the purpose "
@@ -99,10 +106,17 @@ def describe_gate(evidence: Evidence) -> Section:
     """Return the gate's rules, each with what was measured and whether it holds."""
     by_place = {(c.suite, c.task, c.metric): c for c in evidence.comparisons}
     gate = evidence.gate
-    rows = tuple(
-        _row(verdict, by_place.get((verdict.rule.suite, verdict.rule.task, verdict.rule.metric)))
-        for verdict in gate.rules
-    )
+    rows = []
+    for verdict in gate.rules:
+        rule = verdict.rule
+        if isinstance(rule, Rule):
+            place = (rule.suite, rule.task, rule.metric)
+            rows.append(_row(rule, verdict, by_place.get(place)))
+        else:
+            rows += [
+                _checked(check, verdict if first == 0 else None)
+                for first, check in enumerate(verdict.checks)
+            ]
     return Section(
         "gate",
         "The gate",
@@ -114,24 +128,55 @@ def describe_gate(evidence: Evidence) -> Section:
                 "that tolerates a loss up to a margin had its margin set before anything was "
                 "measured."
             ),
+            *_standing(gate),
             Table(
                 f"{gate.title}: rule by rule",
                 ("Rule", "What has to hold", "Measured", "Base model", "Verdict"),
-                rows,
+                tuple(rows),
             ),
         ),
     )
 
 
-def _row(verdict: RuleVerdict, comparison: Comparison | None) -> tuple[Cell, ...]:
-    rule = verdict.rule
+def _standing(gate: GateVerdict) -> tuple[Block, ...]:
+    """Return what the log says of when the rules were written down."""
+    if gate.standing is None:
+        return ()
+    if gate.moved:
+        return (
+            Caution(
+                "Moved after results: the gate was changed after training. The rules below are not "
+                f"those that were registered before ({gate.registered_digest}), so it is not met, "
+                "whatever they say."
+            ),
+        )
+    if gate.standing == "registered before training":
+        return (Paragraph(f"These rules were registered before training: {gate.digest}."),)
+    return (
+        Caution(
+            "These rules were not registered before training: nobody can tell whether they were "
+            "written with the results in sight."
+        ),
+    )
+
+
+def _checked(check: Check, verdict: RuleVerdict | None) -> tuple[Cell, ...]:
+    """Return a row for one thing that a rule looked at; the rule's name stands in its first."""
+    rule: Cell = words("")
+    if verdict is not None:
+        rule = (Words(verdict.rule.name), Words(verdict.rule.reason, "hint"))
+    tag = _OUTCOME_TAGS[check.outcome]
+    return (rule, words(check.asked), words(check.found), words(""), (tag,))
+
+
+def _row(rule: Rule, verdict: RuleVerdict, comparison: Comparison | None) -> tuple[Cell, ...]:
     rate = comparison is None or is_rate(comparison)
     decimals = 1 if verdict.measured is None else _decimals(rule, verdict.measured)
     tested = comparison.title if comparison else f"{rule.suite}, {rule.task}, {rule.metric}"
     return (
         (Words(rule.name), Words(rule.reason, "hint")),
         (Words(_condition(rule, rate=rate)), Words(tested, "hint")),
-        _measured(verdict, rate=rate, decimals=decimals),
+        _measured(rule, verdict, rate=rate, decimals=decimals),
         format_estimate(verdict.base, rate=rate) if verdict.base else words("not measured"),
         _outcome(verdict),
     )
@@ -154,10 +199,10 @@ def _condition(rule: Rule, *, rate: bool) -> str:
     return f"{_JUDGED_WORDS[rule.judged_by].capitalize()} ({of}) is {limit} {shown}"
 
 
-def _measured(verdict: RuleVerdict, *, rate: bool, decimals: int) -> Cell:
+def _measured(rule: Rule, verdict: RuleVerdict, *, rate: bool, decimals: int) -> Cell:
     if verdict.measured is None:
         return words("not measured")
-    if verdict.rule.of == "difference":
+    if rule.of == "difference":
         return format_difference(verdict.measured, rate=rate, decimals=decimals)
     return format_estimate(verdict.measured, rate=rate, decimals=decimals)
 

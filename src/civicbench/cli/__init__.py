@@ -15,11 +15,14 @@ from civicbench.cli.comparing import card, compare
 from civicbench.cli.curation import card_of_dataset, diff_snapshots, preview_dataset
 from civicbench.cli.evaluating import evaluate, scores
 from civicbench.cli.exporting import export
+from civicbench.cli.gates import gates
+from civicbench.cli.importing import evaluate_version, import_version
 from civicbench.cli.listing import datasets, models, recipes
 from civicbench.cli.mirror import mirror
 from civicbench.cli.people import keys, people
 from civicbench.cli.planning import plan
 from civicbench.cli.project import doctor, init
+from civicbench.cli.publishing import publish
 from civicbench.cli.talking import chat
 from civicbench.cli.versions import registry
 from civicbench.cli.working import run, train
@@ -67,10 +70,12 @@ def application(offline: bool) -> None:
 
 
 for _command in (
-    init, plan, run, train, evaluate, scores, compare, registry, card, models, datasets, recipes,
-    chat, export, mirror, doctor, people, keys,
+    init, plan, run, train, evaluate, scores, compare, registry, gates, card, models, datasets,
+    recipes, chat, export, publish, mirror, doctor, people, keys,
 ):  # fmt: skip
     application.add_command(_command)
+for _command in (import_version, evaluate_version):
+    registry.add_command(_command)
 for _command in (preview_dataset, diff_snapshots, card_of_dataset):
     datasets.add_command(_command)
 

@@ -10,6 +10,7 @@ from civicbench.core.content import shipped_content_root
 from civicbench.core.files import write_text_whole
 from civicbench.datasets.settings import DatasetSettings
 from civicbench.evaluation.settings import SuiteSettings
+from civicbench.models.licences import LicenceTerms
 from civicbench.models.settings import ModelEntry
 from civicbench.recipes.settings import RecipeSettings
 from civicbench.registry.gates import Gate
@@ -21,6 +22,7 @@ _KINDS: dict[str, type[BaseModel]] = {
     "dataset": DatasetSettings,
     "gate": Gate,
     "hardware": DeviceEntry,
+    "licence": LicenceTerms,
     "model": ModelEntry,
     "recipe": RecipeSettings,
     "suite": SuiteSettings,

@@ -104,6 +104,18 @@ class Registry:
         """Where the database is, for people; without a password."""
         return describe(self._database.engine.url)
 
+    @property
+    def database(self) -> Database:
+        """The open database, for the logs that stand in it."""
+        return self._database
+
+    def live_version(self, model: str) -> VersionSummary | None:
+        """Return the version of a model that is live, or None."""
+        query = select(Version).where(Version.model == model, Version.state == "live")
+        with self._database.read() as session, rows.rows_explained(model):
+            version = session.scalars(query).first()
+            return rows.to_summary(version) if version else None
+
     def close(self) -> None:
         """Close the database's connections."""
         self._database.close()

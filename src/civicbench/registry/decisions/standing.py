@@ -32,8 +32,8 @@ _APPROVED = ("approved", "approved with conditions", "live", "superseded")
 
 
 def gate_missed(evidence: Evidence) -> tuple[str, ...]:
-    """Return the rules of a version's gate that do not hold."""
-    return tuple(one.rule.name for one in evidence.gate.rules if not one.passed)
+    """Return what keeps a version's gate from being met."""
+    return evidence.gate.unmet
 
 
 def makers(session: Session, version: Version) -> tuple[MakerFact, ...]:
