@@ -19,16 +19,17 @@ from tests.registry.factory import adapter_contents, make_evidence
 
 from civicbench.core.errors import IntegrityError
 from civicbench.registry.signing.dsse import (
-    encode_for_signing,
     open_envelope,
     read_statement,
     sign_statement,
 )
+from civicbench.registry.signing.envelope import pae
+from civicbench.registry.signing.keys import PersonKey
 from civicbench.registry.signing.statements import state_provenance, state_test_results
 from civicbench.registry.signing.weights import companion_key, public_pem, sign_weights
 
-KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
-OTHER = Ed25519PrivateKey.from_private_bytes(bytes(32))
+KEY = PersonKey("ada", Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
+OTHER = PersonKey("bo", Ed25519PrivateKey.from_private_bytes(bytes(32)))
 
 
 def files_of(seed: int) -> dict[str, str]:
@@ -45,27 +46,27 @@ def files_of(seed: int) -> dict[str, str]:
 def test_the_encoding_for_signing_is_the_one_of_the_specification() -> None:
     # The example in DSSE's protocol.md.
     assert (
-        encode_for_signing("http://example.com/HelloWorld", b"hello world")
+        pae("http://example.com/HelloWorld", b"hello world")
         == b"DSSEv1 29 http://example.com/HelloWorld 11 hello world"
     )
 
 
 def test_an_envelope_opens_with_its_key_alone() -> None:
-    content = sign_statement({"a": [1, "é"]}, key=KEY, key_id="k")
-    payload = open_envelope(content, key=KEY.public_key(), where="x")
+    content = sign_statement({"a": [1, "é"]}, signer=KEY)
+    payload = open_envelope(content, key=KEY.public, where="x")
     assert read_statement(payload, where="x") == {"a": [1, "é"]}
-    assert content == sign_statement({"a": [1, "é"]}, key=KEY, key_id="k")
+    assert content == sign_statement({"a": [1, "é"]}, signer=KEY)
     with pytest.raises(IntegrityError):
-        open_envelope(content, key=OTHER.public_key(), where="x")
+        open_envelope(content, key=OTHER.public, where="x")
 
 
 @given(st.data())
 def test_an_envelope_with_a_changed_byte_never_gives_another_payload(data: st.DataObject) -> None:
-    content = bytearray(sign_statement({"weights": "good"}, key=KEY, key_id="k"))
+    content = bytearray(sign_statement({"weights": "good"}, signer=KEY))
     place = data.draw(st.integers(0, len(content) - 1))
     content[place] ^= data.draw(st.integers(1, 255))
     try:
-        payload = open_envelope(bytes(content), key=KEY.public_key(), where="x")
+        payload = open_envelope(bytes(content), key=KEY.public, where="x")
     except IntegrityError:
         return
     assert read_statement(payload, where="x") == {"weights": "good"}
@@ -74,7 +75,7 @@ def test_an_envelope_with_a_changed_byte_never_gives_another_payload(data: st.Da
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"payload":"","payloadType":"x"}'])
 def test_what_is_no_envelope_is_refused(content: bytes) -> None:
     with pytest.raises(IntegrityError):
-        open_envelope(content, key=KEY.public_key(), where="x")
+        open_envelope(content, key=KEY.public, where="x")
 
 
 def check_statement(statement: dict[str, object]) -> None:
@@ -134,7 +135,7 @@ def test_openssf_model_signing_accepts_the_weights_and_no_other(tmp_path: Path) 
     contents = {**adapter_contents(1), "parts/part-1": b"1", "parts-2": b"2"}
     for name, content in contents.items():
         (folder / name).write_bytes(content)
-    key = companion_key(KEY)
+    key = companion_key(KEY.private)
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
     bundle, public = tmp_path / "adapter.sig", tmp_path / "key.pem"
     bundle.write_bytes(sign_weights(digests, name="adapter", key=key))
@@ -149,16 +150,16 @@ def test_openssf_model_signing_accepts_the_weights_and_no_other(tmp_path: Path) 
 
 
 def test_a_companion_key_is_always_the_same_and_each_persons_own() -> None:
-    first, again, other = (companion_key(key).private_numbers().private_value
+    first, again, other = (companion_key(key.private).private_numbers().private_value
                            for key in (KEY, KEY, OTHER))  # fmt: skip
     assert first == again != other
     # Golden: a change of the derivation would orphan every key that was published.
     assert (
-        hashlib.sha256(public_pem(companion_key(KEY).public_key())).hexdigest()[:16]
+        hashlib.sha256(public_pem(companion_key(KEY.private).public_key())).hexdigest()[:16]
         == "3133c88845667e7d"
     )
 
 
 def test_a_bundle_is_the_json_that_sigstore_reads() -> None:
-    bundle = json.loads(sign_weights({"a": "0" * 64}, name="m", key=companion_key(KEY)))
+    bundle = json.loads(sign_weights({"a": "0" * 64}, name="m", key=companion_key(KEY.private)))
     assert bundle["mediaType"].endswith("v0.3+json")

@@ -197,7 +197,11 @@ class Log:
             (person, _OWNER) in self.roles and key not in self.retired
             for key, (person, _) in self.keys.items()
         )
-        own_key = role == "self" and kind in ("key added", "key retired")
+        own_key = False
+        if signed and role == "self" and kind == "key added":
+            own_key = signed.payload["person"] == signed.person
+        if signed and role == "self" and kind == "key retired":
+            own_key = self.keys[signed.payload["key"]][0] == signed.person
         unowned = kind in _STEWARDED and owned and role != _OWNER and not own_key
         moves = detail.get("transitions") or detail.get("moves")
         if unowned or (kind in _ROLES and role not in _ROLES[kind]) or (moves and not signed):

@@ -13,7 +13,8 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from civicbench.core.digests import canonical_json, digest_bytes
-from civicbench.registry.signing.dsse import STATEMENT_TYPE, encode_for_signing
+from civicbench.registry.signing.dsse import STATEMENT_TYPE
+from civicbench.registry.signing.envelope import pae
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import (
@@ -60,7 +61,7 @@ def sign_weights(files: Mapping[str, str], *, name: str, key: "EllipticCurvePriv
 
     statement = weights_statement(files, name=name)
     payload = canonical_json(statement).encode("utf-8")
-    message = encode_for_signing(STATEMENT_TYPE, payload)
+    message = pae(STATEMENT_TYPE, payload)
     signature = key.sign(message, ECDSA(SHA256(), deterministic_signing=True))
     bundle = {
         "mediaType": BUNDLE_TYPE,
