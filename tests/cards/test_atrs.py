@@ -42,8 +42,8 @@ def test_every_field_stands_once_in_every_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", [
-    '=HYPERLINK("http://x.example","y")', "+1", "-2+3", "@SUM(A1)", "\t=1", "\n=1", " =1", "\u00a0=1",
-    "＝1", "  @x",
+    '=HYPERLINK("http://x.example","y")', "+1", "-2+3", "@SUM(A1)", "\t=1", "\n=1", " =1",
+    "\u00a0=1", "＝1", "  @x",
 ])  # fmt: skip
 def test_no_text_is_taken_for_a_formula(text: str) -> None:
     row = next(
