@@ -35,3 +35,16 @@ def enrol(registry: Registry, *, account: str = "somebody") -> dict[str, PersonK
     for name in reversed(CAST):
         registry.desk.do(enrolment(keys[name]), signer=None)
     return keys
+
+
+def decide(registry: Registry, reference: str, *, keys: dict[str, PersonKey]) -> None:
+    """Take a version from evaluated to live, with as many approvals as its gate asks for."""
+    registry.desk.do(
+        registry.proposals.submission(reference, note="Please look."), signer=keys["eve"]
+    )
+    for reviewer in ("rhian", "rob"):
+        if registry.proposals.standing(reference).state == "in review":
+            told = registry.proposals.decision(reference, outcome="approve", reason="It is fit.")
+            registry.desk.do(told, signer=keys[reviewer])
+    told = registry.proposals.release(reference, alias="live", reason="To be used from now on.")
+    registry.desk.do(told, signer=keys["olwen"])

@@ -45,6 +45,7 @@ from civicbench.registry.tables import (
 from civicbench.registry.verification import verify
 from civicbench.registry.versions import (
     ChainHead,
+    EventFact,
     Verification,
     VersionDetail,
     VersionSummary,
@@ -279,6 +280,12 @@ class Registry:
         """Return the end of the event log, to be kept elsewhere."""
         with self._database.read() as session:
             return chain_head(session)
+
+    def events(self) -> tuple[EventFact, ...]:
+        """Return the whole event log, oldest first."""
+        with self._database.read() as session, rows.rows_explained("events"):
+            query = select(Event).order_by(Event.sequence)
+            return tuple(EventFact.model_validate(event) for event in session.scalars(query))
 
     def verify(self) -> Verification:
         """Check chain, database and store against each other.

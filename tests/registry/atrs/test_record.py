@@ -15,7 +15,7 @@ from civicbench.registry.atrs.record import (
     missing_fields,
     unread_drafts,
 )
-from civicbench.registry.decisions.log import NotAllowedError
+from civicbench.registry.decisions.recording import NotAllowedError
 from civicbench.registry.registry import Registry
 from civicbench.registry.versions import VersionSummary
 

@@ -14,7 +14,7 @@ from typing import BinaryIO, NamedTuple
 
 from civicbench.cards.verifier.fault import FaultError
 
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9._-]+)*")
 _LONGEST_NAME = 500
 _LONGEST_DIRECTORY_BYTES = 64 << 20
 _FULL32, _FULL16 = 0xFFFFFFFF, 0xFFFF
@@ -47,7 +47,8 @@ class ArchiveEntry(NamedTuple):
 
 def safe_name(name: str) -> bool:
     """Return whether a name is a plain relative path below the folder it is unpacked to."""
-    return len(name) <= _LONGEST_NAME and _NAME.fullmatch(name) is not None
+    plain = len(name) <= _LONGEST_NAME and _NAME.fullmatch(name) is not None
+    return plain and not any(part in (".", "..") for part in name.split("/"))
 
 
 def local_header(entry: ArchiveEntry) -> bytes:

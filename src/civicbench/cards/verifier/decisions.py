@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+from datetime import datetime
 from typing import Any
 
 from civicbench.cards.verifier.fault import FaultError
-from civicbench.cards.verifier.log import Log, Signed
+from civicbench.cards.verifier.log import Log, Signed, canonical
 
 
 def check_decisions(log: Log, version: str, evidence: dict[str, Any]) -> list[Signed]:
@@ -19,19 +21,22 @@ def check_decisions(log: Log, version: str, evidence: dict[str, Any]) -> list[Si
     """
     about = [one for one in log.signed if one.subject == version]
     submitted: Signed | None = None
-    approved: set[str] = set()
+    approved: dict[str, Signed] = {}
     refused = False
     for one in about:
         if one.kind == "version submitted":
-            submitted, approved, refused = one, set(), False
+            submitted, approved, refused = one, {}, False
         elif one.kind == "version decided":
             _check_decision(log, one, submitted=submitted, evidence=evidence)
             if one.payload["outcome"] == "refuse":
                 refused = True
             else:
-                approved.add(one.person)
+                approved[one.person] = one
         elif one.kind == "version released":
             _check_binding(log, one, evidence)
+            expired = any(_ended(approval, by=one.at) for approval in approved.values())
+            if expired:
+                raise FaultError(log.place, f"event {one.sequence} rests on an expired approval")
             if _made(log, version, one.person):
                 raise FaultError(log.place, f"event {one.sequence} is a release by a maker")
         for step in _steps(log, one, version):
@@ -43,6 +48,25 @@ def check_decisions(log: Log, version: str, evidence: dict[str, Any]) -> list[Si
             if step == "live" and (one.kind != "version released" or refused or not enough):
                 raise FaultError(log.place, f"event {one.sequence} releases what was not approved")
     return about
+
+
+def expiry(payload: dict[str, Any]) -> str | None:
+    """Return when an approval ends, the earliest of its own end and its conditions', or None."""
+    ends = [
+        payload.get("expires_at"),
+        *(one["expires_at"] for one in payload.get("conditions", [])),
+    ]
+    return min((end for end in ends if end), key=_moment, default=None)
+
+
+def _ended(approval: Signed, *, by: str) -> bool:
+    end = expiry(approval.payload)
+    return end is not None and _moment(end) <= _moment(by)
+
+
+def _moment(text: str) -> datetime:
+    # Before 3.11, Python reads no "Z".
+    return datetime.fromisoformat(text[:-1] + "+00:00" if text.endswith("Z") else text)
 
 
 def _steps(log: Log, one: Signed, version: str) -> list[str]:
@@ -66,6 +90,11 @@ def _check_decision(
     _check_binding(log, one, evidence)
 
 
+def _suite_digest(result: dict[str, Any]) -> str:
+    both = [result["items_digest"], result["prompts_digest"]]
+    return hashlib.sha256(canonical(both)).hexdigest()
+
+
 def _check_binding(log: Log, one: Signed, evidence: dict[str, Any]) -> None:
     binding = one.payload["binding"]
     for name, wanted in (
@@ -74,6 +103,7 @@ def _check_binding(log: Log, one: Signed, evidence: dict[str, Any]) -> None:
         ("weights", evidence["training"]["adapter_digest"]),
         ("data", evidence["training"]["snapshot_digest"]),
         ("gate", evidence["gate"]["digest"]),
+        ("suites", {suite["name"]: _suite_digest(suite["tuned"]) for suite in evidence["suites"]}),
     ):
         if binding[name] != wanted:
             raise FaultError(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from civicbench.cards.verifier.checks import Dossier
+from civicbench.cards.verifier.decisions import expiry
 from civicbench.cards.verifier.fault import FaultError
 from civicbench.cards.verifier.source import ArchiveSource, FolderSource
 
@@ -124,14 +125,9 @@ def _report(
 
 
 def _outcome(payload: dict[str, Any]) -> str:
-    ends = [
-        payload.get("expires_at"),
-        *(one.get("expires_at") for one in payload.get("conditions", [])),
-    ]
-    end = min((one for one in ends if one), default=None)
-    return (f": {payload['outcome']}" if "outcome" in payload else "") + (
-        f", until {end}" if end else ""
-    )
+    end = expiry(payload)
+    outcome = f": {payload['outcome']}" if "outcome" in payload else ""
+    return outcome + (f", until {end}" if end else "")
 
 
 def _say(found: dict[str, Any]) -> None:
