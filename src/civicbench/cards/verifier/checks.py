@@ -9,7 +9,7 @@ from typing import Any
 
 from civicbench.cards.verifier.decisions import check_decisions
 from civicbench.cards.verifier.ed25519 import ed25519_holds
-from civicbench.cards.verifier.fault import FaultError
+from civicbench.cards.verifier.fault import FaultError, sound
 from civicbench.cards.verifier.log import (
     LOG_NAME,
     Log,
@@ -52,7 +52,8 @@ class Dossier:
     def __init__(self, source: ArchiveSource | FolderSource) -> None:
         payload = read_whole(source, MANIFEST_NAME)
         manifest, key = _open_manifest(payload, read_whole(source, MANIFEST_SIGNATURE_NAME))
-        digests = _check_files(source, manifest)
+        with sound(MANIFEST_NAME):
+            digests = _check_files(source, manifest)
         told = manifest["predicate"]
         self.files = len(digests)
         self.version: str = told["version"]
@@ -64,10 +65,12 @@ class Dossier:
         )
         if [len(self.log.events), self.log.head] != [told["sequence"], told["head"]]:
             raise FaultError(LOG_NAME, "does not end where the manifest says")
-        evidence = _check_version(source, self.log, manifest=told, digests=digests)
+        with sound(_VERSION_FOLDER + "evidence.json"):
+            evidence = _check_version(source, self.log, manifest=told, digests=digests)
         _check_attestations(source, digests, self.log.key_of(key))
         _check_weights(source, digests, evidence)
-        self.statements = _check_people(source, digests, self.log, self.version, evidence)
+        with sound(LOG_NAME):
+            self.statements = _check_people(source, digests, self.log, self.version, evidence)
         self.state = self.log.states[self.version]
         self.live = self.log.live.get(told["model"]) == self.version
         for name in _NAMING_THE_VERSION:
@@ -188,9 +191,10 @@ def _check_attestations(
         payload, _, signature = open_envelope(read_whole(source, name), name)
         if not ed25519_holds(key, signature, signing_bytes(_INTOTO_TYPE, payload)):
             raise FaultError(name, "is not signed by who made the dossier")
-        for subject in json.loads(payload)["subject"]:
-            if digests.get(_VERSION_FOLDER + subject["name"]) != subject["digest"]["sha256"]:
-                raise FaultError(name, f"attests to another {subject['name']}")
+        with sound(name):
+            for subject in json.loads(payload)["subject"]:
+                if digests.get(_VERSION_FOLDER + subject["name"]) != subject["digest"]["sha256"]:
+                    raise FaultError(name, f"attests to another {subject['name']}")
 
 
 def _check_weights(

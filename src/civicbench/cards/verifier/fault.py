@@ -1,5 +1,10 @@
 """What is wrong with a dossier."""
 
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
 
 class FaultError(Exception):
     """The first thing found wrong.
@@ -13,3 +18,16 @@ class FaultError(Exception):
         super().__init__(f"{place}: {problem}")
         self.place = place
         self.problem = problem
+
+
+@contextlib.contextmanager
+def sound(place: str) -> Iterator[None]:
+    """Turn what goes wrong over contents of another shape than they should have into a fault.
+
+    Args:
+        place: The file that is read.
+    """
+    try:
+        yield
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, RecursionError):
+        raise FaultError(place, "does not hold what such a file holds") from None
