@@ -36,8 +36,8 @@ def draft_texts(evidence: Evidence, *, number: int) -> dict[str, str]:
         "name": evidence.model_name,
         "description": recipe.purpose,
         "detailed_description": (
-            f"{recipe.purpose} A language model does this: {made}. It was trained on "
-            f"{format_count(run.rows)} examples and writes text in answer to text."
+            f"{recipe.purpose} A language model does this: {made}. {_trained(evidence)} It writes "
+            "text in answer to text."
         ),
         "scope": _scope(evidence),
         "human_review": recipe.human_review,
@@ -45,7 +45,8 @@ def draft_texts(evidence: Evidence, *, number: int) -> dict[str, str]:
             f"One language model ({made}). It stands alone: what calls it and where its answers go "
             "is to be described here."
         ),
-        "system_input": f"Text. Languages of the training data: {languages}.",
+        "system_input": "Text."
+        + (f" Languages of the training data: {languages}." if languages else ""),
         "system_output": "Text.",
         "models": f"{evidence.model_name} version {number}, made from {base.title}.",
         "model_name": evidence.model_name,
@@ -102,6 +103,12 @@ def draft_notes(evidence: Evidence) -> dict[str, str]:
         ),
     }
     return {key: note for key, note in notes.items() if note}
+
+
+def _trained(evidence: Evidence) -> str:
+    if evidence.trained_elsewhere is not None:
+        return f"It was trained elsewhere: {evidence.trained_elsewhere.origin}"
+    return f"It was trained on {format_count(evidence.training.rows)} examples."
 
 
 def _listed(head: str, lines: Sequence[str]) -> str:

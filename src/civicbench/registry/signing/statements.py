@@ -5,11 +5,17 @@ training run; in-toto test result v0.1 (https://github.com/in-toto/attestation) 
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from civicbench.evaluation.results import Comparison
 from civicbench.models.trained import trained_folder
+from civicbench.registry.elsewhere import TrainedElsewhere
 from civicbench.registry.evidence import Evidence, Measurements, SuiteFact
+from civicbench.registry.gates import AnyRule
+from civicbench.registry.rules.changes import DomainGain, OverRefusal, SafetyChange
+from civicbench.registry.rules.measured import Rule
+from civicbench.registry.rules.records import JudgeAgreement
 
 STATEMENT = "https://in-toto.io/Statement/v1"
 PROVENANCE = "https://slsa.dev/provenance/v1"
@@ -17,6 +23,8 @@ TEST_RESULT = "https://in-toto.io/attestation/test-result/v0.1"
 BUILD_TYPE = "urn:civicbench:training:v1"
 """What a build is here: a recipe resolved, its model trained. docs/documents.md says how to read
 the parameters."""
+IMPORT_TYPE = "urn:civicbench:import:v1"
+"""Weights that were trained elsewhere and brought in: nobody here has seen how."""
 BUILDER = "urn:civicbench:builder:self-run"
 """A person's own machine or cluster: no platform vouches for what ran (SLSA build level 1)."""
 
@@ -33,6 +41,8 @@ def state_provenance(
         measurements: What was measured on the way.
         files: sha256 of each of the version's files by path.
     """
+    if evidence.trained_elsewhere is not None:
+        return _import(evidence, evidence.trained_elsewhere, files=files)
     run, base, recipe = evidence.training, evidence.base, evidence.recipe
     packages = [
         {"name": name, "uri": f"pkg:pypi/{name}@{version}"}
@@ -102,6 +112,44 @@ def state_provenance(
     }
 
 
+def _import(
+    evidence: Evidence, elsewhere: TrainedElsewhere, *, files: Mapping[str, str]
+) -> Statement:
+    """Return where imported weights came from: what was said of them is passed on as said."""
+    return {
+        "_type": STATEMENT,
+        "subject": _weights(evidence, files=files),
+        "predicateType": PROVENANCE,
+        "predicate": {
+            "buildDefinition": {
+                "buildType": IMPORT_TYPE,
+                "externalParameters": {"origin": elsewhere.origin, "kind": elsewhere.kind},
+                "internalParameters": {
+                    "saidOfItself": dict(sorted(elsewhere.said.items())),
+                    "notes": list(elsewhere.notes),
+                },
+                "resolvedDependencies": [
+                    {
+                        "name": f"base model {evidence.base.name}",
+                        "digest": {"sha256": evidence.base.weights_digest},
+                    },
+                    *(
+                        {"name": f"as it came: {name}", "digest": {"sha256": digest}}
+                        for name, digest in sorted(elsewhere.files.items())
+                    ),
+                ],
+            },
+            "runDetails": {
+                "builder": {
+                    "id": BUILDER,
+                    "version": {"civicbench": evidence.training.code_version},
+                },
+                "metadata": {"invocationId": f"urn:civicbench:version:{evidence.digest}"},
+            },
+        },
+    }
+
+
 def state_test_results(evidence: Evidence, *, files: Mapping[str, str]) -> dict[str, Statement]:
     """Return for each suite what its tests showed, by the suite's name.
 
@@ -116,10 +164,10 @@ def state_test_results(evidence: Evidence, *, files: Mapping[str, str]) -> dict[
 
 
 def _test_result(evidence: Evidence, suite: SuiteFact, *, files: Mapping[str, str]) -> Statement:
-    rules = [verdict for verdict in evidence.gate.rules if verdict.rule.suite == suite.name]
+    measures = [one for one in evidence.comparisons if one.suite == suite.name]
+    rules = [one for one in evidence.gate.rules if _judges(one.rule, suite.name, measures)]
     passed = [f"rule: {verdict.rule.name}" for verdict in rules if verdict.passed]
     failed = [f"rule: {verdict.rule.name}" for verdict in rules if not verdict.passed]
-    measures = [one for one in evidence.comparisons if one.suite == suite.name]
     warned = [
         f"worse than the base: {one.task}, {one.metric}"
         for one in measures
@@ -168,6 +216,22 @@ def _test_result(evidence: Evidence, suite: SuiteFact, *, files: Mapping[str, st
             "failedTests": failed,
         },
     }
+
+
+def _judges(rule: AnyRule, suite: str, measures: Sequence[Comparison]) -> bool:
+    """Return whether a rule of the gate is about a suite."""
+    match rule:
+        case Rule() | OverRefusal():
+            return rule.suite == suite
+        case SafetyChange():
+            return bool(rule.choose(measures))
+        case DomainGain():
+            named = not rule.suites or suite in rule.suites
+            return named and any(one.headline and one.kind == "domain" for one in measures)
+        case JudgeAgreement():
+            return suite in rule.suites
+        case _:
+            return False
 
 
 def _weights(evidence: Evidence, *, files: Mapping[str, str]) -> list[dict[str, object]]:
