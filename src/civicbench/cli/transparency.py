@@ -83,7 +83,8 @@ def edit_record(
     from civicbench.cards.atrs import read_atrs_form
     from civicbench.core.errors import InvalidInputError
     from civicbench.core.workspace import Workspace
-    from civicbench.registry.atrs.record import check_edit, load_record, missing_fields
+    from civicbench.registry.atrs.loading import load_record
+    from civicbench.registry.atrs.record import check_edit, missing_fields
     from civicbench.registry.atrs.record import edit_record as record_edit
     from civicbench.registry.registry import Registry
 
@@ -142,7 +143,7 @@ def export_record(version: str, folder: Path) -> None:
 
 def _load(version: str) -> "AtrsRecord":
     from civicbench.core.workspace import Workspace
-    from civicbench.registry.atrs.record import load_record
+    from civicbench.registry.atrs.loading import load_record
     from civicbench.registry.registry import Registry
 
     with Registry.open(Workspace.locate()) as opened:

@@ -6,11 +6,11 @@ from tests.registry.factory import make_evidence
 
 from civicbench.core.errors import InvalidInputError
 from civicbench.registry.atrs.fields import BY_KEY, FIELDS
+from civicbench.registry.atrs.loading import load_record
 from civicbench.registry.atrs.record import (
     ATRS_EDITED,
     AtrsRecord,
     edit_record,
-    load_record,
     make_record,
     missing_fields,
     unread_drafts,

@@ -15,7 +15,6 @@ from civicbench.registry.decisions.kinds import EntryKind
 from civicbench.registry.decisions.log import Entry, Log
 from civicbench.registry.decisions.statements import Payload
 from civicbench.registry.evidence import Evidence
-from civicbench.registry.registry import Registry
 from civicbench.registry.signing.keys import Signer
 
 _LONGEST_TEXT = 20_000
@@ -139,19 +138,6 @@ def make_record(
         version=evidence.digest,
         values=tuple(values),
     )
-
-
-def load_record(registry: Registry, reference: str) -> AtrsRecord:
-    """Return a registered version's ATRS record as it stands now.
-
-    Raises:
-        InvalidInputError: The reference names no version, or several.
-        IntegrityError: The version's evidence is missing or was changed.
-    """
-    version = registry.show(reference)
-    edits = registry.log.entries(ATRS_EDITED, subject=version.model)
-    evidence = registry.load_evidence(version.digest)
-    return make_record(evidence, number=version.number, edits=edits)
 
 
 def missing_fields(record: AtrsRecord) -> tuple[AtrsField, ...]:
