@@ -25,7 +25,7 @@ from civicbench.models.trained import trained_folder
 from civicbench.pages.html import render_page
 from civicbench.pages.markdown import render_document
 from civicbench.registry.atrs.loading import load_record
-from civicbench.registry.database import RegistryBusyError
+from civicbench.registry.database_errors import RegistryBusyError
 from civicbench.registry.decisions.recording import NotAllowedError
 from civicbench.registry.evidence import Evidence, Measurements
 from civicbench.registry.registry import Registry
