@@ -33,6 +33,7 @@ from civicbench.registry.signing.dsse import sign_payload, sign_statement
 from civicbench.registry.signing.keys import PersonKey, PublicKey
 from civicbench.registry.signing.statements import state_provenance, state_test_results
 from civicbench.registry.signing.weights import companion_key, public_pem, sign_weights
+from civicbench.registry.situation import load_situation
 from civicbench.registry.versions import EventFact, VersionDetail
 
 _TRIES = 5
@@ -127,13 +128,22 @@ def _collect(registry: Registry, known: Known, *, signer: PersonKey) -> dict[str
 def _documents(registry: Registry, known: Known, *, files: dict[str, str]) -> dict[str, Content]:
     version, evidence = known.version, known.evidence
     record = load_record(registry, version.digest)
+    situation = load_situation(registry, version.digest)
     atrs = compose_atrs(record)
     texts = {
         "card.md": render_markdown(
-            evidence, known.measurements, state=version.state, number=version.number
+            evidence,
+            known.measurements,
+            state=version.state,
+            number=version.number,
+            situation=situation,
         ),
         "card.html": render_html(
-            evidence, known.measurements, state=version.state, number=version.number
+            evidence,
+            known.measurements,
+            state=version.state,
+            number=version.number,
+            situation=situation,
         ),
         "bom.cdx.json": render_bom(evidence, number=version.number, files=files),
         "atrs.md": render_document(atrs),
