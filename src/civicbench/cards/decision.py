@@ -17,6 +17,7 @@ from civicbench.pages.document import (
     words,
 )
 from civicbench.pages.wording import (
+    count_of,
     decimals_apart,
     format_change,
     format_difference,
@@ -27,6 +28,7 @@ from civicbench.pages.wording import (
 from civicbench.registry.evidence import Evidence
 from civicbench.registry.gates import GateVerdict, Rule, RuleVerdict
 from civicbench.registry.rules.outcomes import Check, Outcome
+from civicbench.registry.situation import Situation
 
 _OUTCOME_TAGS: dict[Outcome, Tag] = {
     "met": Tag("met", "green"),
@@ -41,7 +43,9 @@ _JUDGED_WORDS = {
 }
 
 
-def describe_decision(evidence: Evidence, *, state: str, number: int) -> Section:
+def describe_decision(
+    evidence: Evidence, *, state: str, number: int, situation: Situation | None
+) -> Section:
     """Return what is asked of the reviewer, about exactly which version."""
     gate = evidence.gate
     missed = gate.unmet
@@ -75,10 +79,43 @@ def describe_decision(evidence: Evidence, *, state: str, number: int) -> Section
                         Words("A decision is about exactly what has this digest.", "hint"),
                     ),
                 ),
+                *(_asked(situation) if situation is not None else ()),
             )
         )
     )
     return Section("decision", "The decision asked for", tuple(blocks))
+
+
+def _asked(situation: Situation) -> tuple[tuple[str, Cell], ...]:
+    """Return who is asked for what, and what else has to be there."""
+    standing = situation.standing
+    review = standing.review
+    rows: list[tuple[str, Cell]] = []
+    if review is not None:
+        approvals = len(review.approvals)
+        asked = f"Asked: {', '.join(review.assigned)}" if review.assigned else ""
+        rows.append(
+            (
+                "Approvals",
+                (
+                    Words(f"{approvals} of {review.reviewers} that the gate asks for"),
+                    *((Words(asked, "hint"),) if asked else ()),
+                    *((Words(f"Note: {review.note}", "hint"),) if review.note else ()),
+                ),
+            )
+        )
+    rows.append(("Waits for", words(standing.waiting_for or "nobody")))
+    rows.append(("Live version", words(situation.live or "none of this model")))
+    left = count_of(len(situation.atrs_missing), "field")
+    record = f"{left} still to be written" if situation.atrs_missing else "filled in"
+    drafts = f"{count_of(situation.atrs_drafts, 'draft')} that no person has taken over"
+    rows.append(
+        (
+            "Transparency record (ATRS)",
+            (Words(record), *((Words(drafts, "hint"),) if situation.atrs_drafts else ())),
+        )
+    )
+    return tuple(rows)
 
 
 def describe_uses(evidence: Evidence) -> Section:
@@ -105,13 +142,17 @@ def _list(uses: tuple[str, ...]) -> Block:
 def describe_gate(evidence: Evidence) -> Section:
     """Return the gate's rules, each with what was measured and whether it holds."""
     by_place = {(c.suite, c.task, c.metric): c for c in evidence.comparisons}
+    live = evidence.grounds.live if evidence.grounds is not None else None
+    live_by_place = {
+        (c.suite, c.task, c.metric): c.base for c in (live.comparisons if live is not None else ())
+    }
     gate = evidence.gate
     rows = []
     for verdict in gate.rules:
         rule = verdict.rule
         if isinstance(rule, Rule):
             place = (rule.suite, rule.task, rule.metric)
-            rows.append(_row(rule, verdict, by_place.get(place)))
+            rows.append(_row(rule, verdict, by_place.get(place), live=live_by_place.get(place)))
         else:
             rows += [
                 _checked(check, verdict if first == 0 else None)
@@ -131,11 +172,27 @@ def describe_gate(evidence: Evidence) -> Section:
             *_standing(gate),
             Table(
                 f"{gate.title}: rule by rule",
-                ("Rule", "What has to hold", "Measured", "Base model", "Verdict"),
+                ("Rule", "What has to hold", "Measured", "Base model", "Live version", "Verdict"),
                 tuple(rows),
             ),
+            Paragraph(_name_live(evidence)),
         ),
     )
+
+
+def _name_live(evidence: Evidence) -> str:
+    grounds = evidence.grounds
+    if grounds is None:
+        return "Whether a version of this model was live was not kept when this one was evaluated."
+    if grounds.live is None:
+        return "No version of this model was live when this one was evaluated."
+    text = f"The live version, when this one was evaluated, was {grounds.live.reference}."
+    if grounds.live.not_compared:
+        text += (
+            " The two were not asked the same items, and so not compared, in: "
+            f"{', '.join(grounds.live.not_compared)}."
+        )
+    return text
 
 
 def _standing(gate: GateVerdict) -> tuple[Block, ...]:
@@ -166,10 +223,12 @@ def _checked(check: Check, verdict: RuleVerdict | None) -> tuple[Cell, ...]:
     if verdict is not None:
         rule = (Words(verdict.rule.name), Words(verdict.rule.reason, "hint"))
     tag = _OUTCOME_TAGS[check.outcome]
-    return (rule, words(check.asked), words(check.found), words(""), (tag,))
+    return (rule, words(check.asked), words(check.found), words(""), words(""), (tag,))
 
 
-def _row(rule: Rule, verdict: RuleVerdict, comparison: Comparison | None) -> tuple[Cell, ...]:
+def _row(
+    rule: Rule, verdict: RuleVerdict, comparison: Comparison | None, *, live: Estimate | None
+) -> tuple[Cell, ...]:
     rate = comparison is None or is_rate(comparison)
     decimals = 1 if verdict.measured is None else _decimals(rule, verdict.measured)
     tested = comparison.title if comparison else f"{rule.suite}, {rule.task}, {rule.metric}"
@@ -178,6 +237,7 @@ def _row(rule: Rule, verdict: RuleVerdict, comparison: Comparison | None) -> tup
         (Words(_condition(rule, rate=rate)), Words(tested, "hint")),
         _measured(rule, verdict, rate=rate, decimals=decimals),
         format_estimate(verdict.base, rate=rate) if verdict.base else words("not measured"),
+        format_estimate(live, rate=rate) if live else words("none"),
         _outcome(verdict),
     )
 

@@ -61,7 +61,7 @@ def evaluate_import(
         InvalidInputError: The version was trained here, or is no draft any more.
         WorkFailedError: The adapter is not on, or changes nothing.
     """
-    from civicbench.cards.card import write_card
+    from civicbench.cards.card import write_registered_card
 
     with Registry.open(workspace) as registry:
         shown = registry.show(reference)
@@ -116,12 +116,8 @@ def evaluate_import(
             files={**_kept(contender.folder), **score_files(scores)},
         )
         reporter.say(f"+ {version.reference}: evaluated, {version.digest[:12]}")
-        card = write_card(
-            workspace.cards / version.digest[:20],
-            evidence=registry.load_evidence(version.digest),
-            measurements=registry.load_measurements(version.digest),
-            state=version.state,
-            number=version.number,
+        card = write_registered_card(
+            registry, version.digest, folder=workspace.cards / version.digest[:20]
         )
     return EvaluatedImport(version, evidence.gate, card.html)
 

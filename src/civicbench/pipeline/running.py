@@ -186,7 +186,7 @@ def run_recipe(
     Raises:
         CivicbenchError: A part is absent, an input has mistakes, or training had to stop.
     """
-    from civicbench.cards.card import write_card
+    from civicbench.cards.card import write_registered_card
 
     inputs, trained, scores = run_evaluation(
         recipe, workspace=workspace, reporter=reporter, ranks=ranks
@@ -230,12 +230,8 @@ def run_recipe(
         reporter.say(
             f"{mark} {version.model} version {version.number}: {said} as {version.digest[:12]}"
         )
-        card = write_card(
-            workspace.cards / version.digest[:20],
-            evidence=registry.load_evidence(version.digest),
-            measurements=registry.load_measurements(version.digest),
-            state=version.state,
-            number=version.number,
+        card = write_registered_card(
+            registry, version.digest, folder=workspace.cards / version.digest[:20]
         )
     return Outcome(version, verdict, comparisons, card.html, card.markdown, times)
 

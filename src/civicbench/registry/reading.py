@@ -17,7 +17,7 @@ from civicbench.registry.tables import (
     Version,
     VersionArtefact,
 )
-from civicbench.registry.versions import ResultFact, VersionDetail, VersionSummary
+from civicbench.registry.versions import EventFact, ResultFact, VersionDetail, VersionSummary
 
 _SUMMARY = (
     Version.digest,
@@ -70,6 +70,19 @@ def count_versions(session: Session, *, model: str | None) -> int:
     if model is not None:
         query = query.where(Version.model == model)
     return session.scalar(query) or 0
+
+
+def live_version(session: Session, *, model: str) -> VersionSummary | None:
+    """Return the version of a model that is live, or None."""
+    query = select(Version).where(Version.model == model, Version.state == "live")
+    version = session.scalars(query).first()
+    return rows.to_summary(version) if version else None
+
+
+def read_events(session: Session) -> tuple[EventFact, ...]:
+    """Return the whole event log, oldest first."""
+    query = select(Event).order_by(Event.sequence)
+    return tuple(EventFact.model_validate(event) for event in session.scalars(query))
 
 
 def show_version(session: Session, *, reference: str) -> VersionDetail:

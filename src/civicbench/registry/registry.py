@@ -1,6 +1,5 @@
 """The registry: versions with their evidence, registered once and never changed."""
 
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -9,9 +8,8 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 from sqlalchemy import select
 
-from civicbench.core.digests import canonical_json, digest_files
+from civicbench.core.digests import canonical_json
 from civicbench.core.errors import IntegrityError
-from civicbench.core.files import disk_errors_explained, remove_folder, rename_folder_whole
 from civicbench.core.progress import Reporter
 from civicbench.core.workspace import Workspace
 from civicbench.registry import rows
@@ -32,11 +30,14 @@ from civicbench.registry.decisions.log import Log
 from civicbench.registry.decisions.proposals import Proposals
 from civicbench.registry.engines import describe
 from civicbench.registry.evidence import Evidence, Measurements
+from civicbench.registry.laying_out import lay_out
 from civicbench.registry.reading import (
     ResultPair,
     compare_results,
     count_versions,
     list_versions,
+    live_version,
+    read_events,
     show_version,
 )
 from civicbench.registry.references import resolve
@@ -50,6 +51,7 @@ from civicbench.registry.tables import (
 from civicbench.registry.verification import verify
 from civicbench.registry.versions import (
     ChainHead,
+    EventFact,
     Verification,
     VersionDetail,
     VersionSummary,
@@ -111,10 +113,8 @@ class Registry:
 
     def live_version(self, model: str) -> VersionSummary | None:
         """Return the version of a model that is live, or None."""
-        query = select(Version).where(Version.model == model, Version.state == "live")
         with self._database.read() as session, rows.rows_explained(model):
-            version = session.scalars(query).first()
-            return rows.to_summary(version) if version else None
+            return live_version(session, model=model)
 
     def close(self) -> None:
         """Close the database's connections."""
@@ -242,40 +242,19 @@ class Registry:
         return {path: self._store.get(digest) for path, digest in digests.items()}
 
     def lay_out(self, reference: str, *, folder: Path) -> Path:
-        """Copy a version's files into a folder under their own paths, whole or not at all.
-
-        A folder that holds exactly these files already is left as it is.
-
-        Raises:
-            IntegrityError: The folder holds something else, or a stored file is missing or changed.
-            DiskFullError: No space; nothing is left behind.
-        """
+        """Copy a version's files into a folder; raises what `laying_out.lay_out` raises."""
         digests = self._artefacts(self._resolve(reference))
-        if folder.exists():
-            if digest_files(folder) != digests:
-                raise IntegrityError(
-                    "holds other files than the version's",
-                    where=str(folder),
-                    remedy="remove it, or name another folder",
-                )
-            return folder
-        partial = folder.with_name(f".{folder.name}.partial")
-        with disk_errors_explained(str(folder)):
-            remove_folder(partial)
-            try:
-                for path, digest in digests.items():
-                    target = partial / path
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    shutil.copyfile(self._store.get(digest), target)
-                rename_folder_whole(partial, folder)
-            finally:
-                remove_folder(partial)
-        return folder
+        return lay_out(digests, store=self._store, folder=folder)
 
     def head(self) -> ChainHead:
         """Return the end of the event log, to be kept elsewhere."""
         with self._database.read() as session:
             return chain_head(session)
+
+    def events(self) -> tuple[EventFact, ...]:
+        """Return the whole event log, oldest first."""
+        with self._database.read() as session, rows.rows_explained("events"):
+            return read_events(session)
 
     def history(self, reference: str | None = None) -> tuple[HistoryFact, ...]:
         """Return what happened to a version, or in the whole registry, oldest first."""

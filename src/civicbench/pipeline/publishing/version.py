@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from civicbench.cards.card import write_card
+from civicbench.cards.card import write_registered_card
 from civicbench.core.errors import CivicbenchError, ExitCode
 from civicbench.core.workspace import Workspace
 from civicbench.models.trained import trained_folder
@@ -97,13 +97,7 @@ def open_version(reference: str, *, workspace: Workspace) -> Iterator[OpenVersio
         shown = registry.show(reference)
         folder = registry.lay_out(shown.digest, folder=Path(temporary) / "version")
         evidence = registry.load_evidence(shown.digest)
-        write_card(
-            folder / CARD_FOLDER,
-            evidence=evidence,
-            measurements=registry.load_measurements(shown.digest),
-            state=shown.state,
-            number=shown.number,
-        )
+        write_registered_card(registry, shown.digest, folder=folder / CARD_FOLDER)
         yield OpenVersion(shown, evidence, registry.head(), folder)
 
 

@@ -3,6 +3,7 @@
 from sqlalchemy.orm import Session
 
 from civicbench.core.errors import InvalidInputError
+from civicbench.registry.atrs.release import unfilled_record
 from civicbench.registry.decisions.binding import bind, differences
 from civicbench.registry.decisions.kinds import Released, Withdrawn
 from civicbench.registry.decisions.recording import Effects, NotAllowedError
@@ -30,6 +31,7 @@ def check_released(
     for decision in standing.review.approvals if standing.review else ():
         for binding in (decision.binding, told.binding):
             why_not += differences(binding, now=bind(evidence))
+    why_not += unfilled_record(session, version=version, evidence=evidence)
     missed = gate_missed(evidence)
     if missed:
         why_not.append(f"its gate is not met: {', '.join(missed)}")

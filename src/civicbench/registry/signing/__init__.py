@@ -1,1 +1,1 @@
-"""Ed25519 keys of people: made, locked with a passphrase, used, and checked."""
+"""Keys, signatures and what is attested with them."""
