@@ -27,6 +27,7 @@ from civicbench.cli.publishing import publish
 from civicbench.cli.talking import chat
 from civicbench.cli.transparency import atrs
 from civicbench.cli.versions import registry
+from civicbench.cli.waiving import list_waivers, waive
 from civicbench.cli.working import run, train
 from civicbench.core.environment import keep_hub_offline, yield_waiting_threads
 from civicbench.core.errors import CivicbenchError, ExitCode
@@ -78,7 +79,7 @@ for _command in (
     application.add_command(_command)
 for _command in (atrs, dossier):
     application.add_command(_command)
-for _command in (import_version, evaluate_version):
+for _command in (import_version, evaluate_version, waive, list_waivers):
     registry.add_command(_command)
 for _command in (preview_dataset, diff_snapshots, card_of_dataset):
     datasets.add_command(_command)

@@ -132,8 +132,8 @@ def _clause(
     if waiver is None:
         return not_met(
             asked,
-            f"{used}; no waiver is in force: civicbench registry waive {facts.model_name} "
-            f"--clause {clause.key}",
+            f"{used}; no waiver is in force: "
+            f"civicbench registry waive RECIPE --clause {clause.key}",
         )
     return met(
         asked,
