@@ -157,3 +157,13 @@ def test_a_licences_duties_and_notice_are_passed_on() -> None:
     text = describe_duties(entry.licence, base=entry.title)
     for words in (*entry.licence.duties, "Built with Llama", entry.licence.url, "the file Notice"):
         assert words in text
+
+
+def test_a_folder_for_llama_cpp_names_the_tensors_and_the_command(
+    civicbench: Command, smoke_home: Path, tmp_path: Path
+) -> None:
+    command = ("export", "smoke", "--to", str(tmp_path / "model"), "--for", "gguf")
+    done = civicbench(*command, home=smoke_home)
+    assert done.code == 0, done.err
+    assert "convert_hf_to_gguf.py" in done.out
+    assert "GGUF: 20 tensors" in done.out

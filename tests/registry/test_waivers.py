@@ -4,9 +4,12 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from tests.registry.factory import make_evidence, make_files
 from tests.registry.office import Office
 
 from civicbench.registry.decisions.log import NotAllowedError
+from civicbench.registry.gates import RuleVerdict
+from civicbench.registry.grounds import Grounds
 from civicbench.registry.registry import Registry
 from civicbench.registry.waivers import WaiverGiven, WaiverLog
 
@@ -55,3 +58,29 @@ def test_nobody_else_can_waive(office: Office, person: str) -> None:
     with pytest.raises(NotAllowedError):
         log.give(given(), signer=office.keys[person])
     assert log.all() == ()
+
+
+@pytest.mark.parametrize(("until", "released"), [("2020-01-01", False), ("2099-01-01", True)])
+def test_a_version_whose_waiver_has_run_out_is_not_released(
+    office: Office, tmp_path: Path, until: str, released: bool
+) -> None:
+    waiver = WaiverLog(office.registry.log).give(given(until=until), signer=office.keys["sam"])
+    evidence, measurements = make_evidence(0, model_name="m")
+    check = {"asked": "military", "found": f"waived (event {waiver.event[:12]})", "outcome": "met"}
+    rule = {"kind": "licence", "name": "licence", "reason": "so", "licensee_in": "UK"}
+    verdict = RuleVerdict.model_validate(
+        {"rule": rule, "measured": None, "base": None, "passed": True, "checks": [check]}
+    )
+    gate = evidence.gate.model_copy(update={"rules": (*evidence.gate.rules, verdict)})
+    evidence = evidence.model_copy(update={"gate": gate, "grounds": Grounds(waivers=(waiver,))})
+    office.registry.register(
+        evidence, measurements=measurements, files=make_files(tmp_path / "own", seed=0)
+    )
+    office.submit("m")
+    office.decide("m")
+    if released:
+        office.release("m")
+        assert office.registry.show("m").state == "live"
+    else:
+        with pytest.raises(NotAllowedError, match="counted until 2020-01-01"):
+            office.release("m")

@@ -1,6 +1,7 @@
 """What a gate judged besides results, kept with the evidence so that anyone can judge it again."""
 
 from collections.abc import Sequence
+from datetime import date
 
 from pydantic import BaseModel, ConfigDict
 
@@ -8,6 +9,7 @@ from civicbench.datasets.record import SnapshotRecord
 from civicbench.evaluation.results import Comparison, Place
 from civicbench.models.record import ModelRecord
 from civicbench.models.sectors import Sector
+from civicbench.registry.gates import GateVerdict
 from civicbench.registry.rules.facts import (
     CanaryFact,
     Facts,
@@ -17,6 +19,7 @@ from civicbench.registry.rules.facts import (
     StageKey,
     Waiver,
 )
+from civicbench.registry.rules.licence import WAIVER_CHARACTERS
 from civicbench.training.record import TrainingRecord
 
 
@@ -106,3 +109,19 @@ def make_facts(
 def noise_of(grounds: Grounds) -> dict[Place, float]:
     """Return the noise of repeats by place."""
     return {(fact.suite, fact.task, fact.metric): fact.noise for fact in grounds.noise}
+
+
+def expired_waivers(grounds: Grounds, gate: GateVerdict, *, on: date) -> tuple[Waiver, ...]:
+    """Return the waivers that a verdict rests on and that no longer count on a day.
+
+    Args:
+        grounds: What the gate judged.
+        gate: What it found.
+        on: The day.
+    """
+    found = " ".join(check.found for verdict in gate.rules for check in verdict.checks)
+    return tuple(
+        waiver
+        for waiver in grounds.waivers
+        if waiver.expires < on and waiver.event[:WAIVER_CHARACTERS] in found
+    )

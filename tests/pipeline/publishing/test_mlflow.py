@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from mlflow import MlflowClient
 
 from civicbench.core.digests import digest_file
 from civicbench.core.errors import PartAbsentError
@@ -22,6 +21,7 @@ from civicbench.models import loading
 from civicbench.pipeline.publishing.mlflow import MlflowCopy, publish_to_mlflow
 from civicbench.registry.registry import Registry
 
+mlflow = pytest.importorskip("mlflow")
 # The whole of MLflow, which its server needs, does not fit beside what is pinned here.
 SERVER = os.environ.get("MLFLOW_PYTHON")
 
@@ -38,7 +38,7 @@ def publish(home: Path, address: str | None) -> MlflowCopy:
 
 def check_copy(home: Path, address: str, made: MlflowCopy, folder: Path) -> None:
     """Hold what MLflow has to the registry: every file, every result, the digest."""
-    client = MlflowClient(tracking_uri=address, registry_uri=address)
+    client = mlflow.MlflowClient(tracking_uri=address, registry_uri=address)
     version = client.get_model_version(made.name, made.number)
     with Registry.open(Workspace(home)) as registry:
         shown = registry.show("smoke")

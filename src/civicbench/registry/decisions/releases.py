@@ -8,8 +8,9 @@ from civicbench.registry.decisions.binding import bind, differences
 from civicbench.registry.decisions.kinds import Released, Withdrawn
 from civicbench.registry.decisions.recording import Effects, NotAllowedError
 from civicbench.registry.decisions.standing import current_moves, gate_missed, makers, stand
-from civicbench.registry.decisions.statements import AliasMove, Transition
+from civicbench.registry.decisions.statements import AliasMove, Transition, now
 from civicbench.registry.evidence import Evidence
+from civicbench.registry.grounds import expired_waivers
 from civicbench.registry.tables import Version
 
 
@@ -35,6 +36,12 @@ def check_released(
     missed = gate_missed(evidence)
     if missed:
         why_not.append(f"its gate is not met: {', '.join(missed)}")
+    grounds = evidence.grounds
+    expired = expired_waivers(grounds, evidence.gate, on=now().date()) if grounds else ()
+    why_not += [
+        f"the waiver of {waiver.clause} by {waiver.by} counted until {waiver.expires.isoformat()}"
+        for waiver in expired
+    ]
     if why_not:
         raise NotAllowedError(
             f"{called} has no approval that applies",

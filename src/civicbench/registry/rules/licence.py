@@ -8,6 +8,9 @@ from civicbench.models.record import ModelRecord
 from civicbench.registry.rules.facts import Facts, Waiver
 from civicbench.registry.rules.outcomes import Check, NamedRule, cannot_tell, judged, met, not_met
 
+WAIVER_CHARACTERS = 12
+"""How much of a waiver's event a check names."""
+
 
 class LicenceDuties(NamedRule):
     """The base model's licence is kept when the version is passed on, and its use is allowed."""
@@ -138,7 +141,7 @@ def _clause(
     return met(
         asked,
         f"{used}; waived by {waiver.by} as {waiver.role} until {waiver.expires.isoformat()}: "
-        f"{waiver.reason} (event {waiver.event[:12]})",
+        f"{waiver.reason} (event {waiver.event[:WAIVER_CHARACTERS]})",
     )
 
 
