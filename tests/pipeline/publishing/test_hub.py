@@ -1,6 +1,7 @@
 """A version as a Hugging Face repository: whole, licensed, and sent only when asked."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from peft import PeftConfig, PeftModel
 from tests.pipeline.publishing.hub_stand_in import TOKEN, stand_in
 from transformers import AutoTokenizer
 
-from civicbench.core.errors import InvalidInputError, PartAbsentError
+from civicbench.core.errors import IntegrityError, InvalidInputError, PartAbsentError
 from civicbench.core.progress import Reporter
 from civicbench.core.workspace import Workspace
 from civicbench.models.catalogue import load_model_entry
@@ -74,6 +75,25 @@ def test_nothing_is_written_over_and_nothing_left_behind(smoke_home: Path, tmp_p
     with pytest.raises(InvalidInputError, match="OWNER/NAME"):
         publish(smoke_home, tmp_path / "other", repository="../etc/passwd")
     assert {path.name for path in tmp_path.iterdir()} <= {"there", "home"}
+
+
+@pytest.mark.parametrize("how", ["missing", "changed"])
+def test_a_version_whose_stored_file_is_not_what_it_was_is_not_handed_on(
+    smoke_home: Path, tmp_path: Path, how: str
+) -> None:
+    used = Path(shutil.copytree(smoke_home, tmp_path / "used", symlinks=True))
+    with Registry.open(Workspace(used)) as registry:
+        place = registry.artefact_paths("smoke")["adapter/adapter_model.safetensors"]
+    if how == "missing":
+        place.unlink()
+    else:
+        place.chmod(0o644)
+        content = place.read_bytes()
+        place.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(IntegrityError) as refused:
+        publish(used, tmp_path / "repository")
+    assert refused.value.exit_code == 6
+    assert {path.name for path in tmp_path.iterdir()} <= {"used", "home"}
 
 
 def test_what_nobody_approved_is_not_sent(

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from civicbench.evaluation.results import Comparison, Estimate
+from civicbench.pages.wording import format_change, format_value, is_rate
 from civicbench.registry.rules.facts import Facts
 from civicbench.registry.rules.measured import tighter_than_noise
 from civicbench.registry.rules.outcomes import (
@@ -46,7 +47,7 @@ class DomainGain(NamedRule):
             checks.append(judged(wanted, asked, describe_change(comparison)))
         better = sum(comparison.verdict == "better" for comparison in chosen)
         if self.better == "one":
-            found = f"{better} of {len(chosen)} are better"
+            found = f"{better} of {len(chosen)}"
             checks.append(judged(better > 0, "at least one measure is better", found))
         return tuple(checks)
 
@@ -160,7 +161,7 @@ def kept(comparison: Comparison, *, margin: float | None, facts: Facts, whom: st
         return met(asked, found)
     if comparison.verdict == "worse":
         return not_met(asked, found)
-    return cannot_tell(asked, f"{found}: these items cannot show that the loss is that small")
+    return cannot_tell(asked, f"{found}: too few items to show that a loss is that small")
 
 
 def _within(comparison: Comparison, margin: float) -> bool:
@@ -172,10 +173,16 @@ def _within(comparison: Comparison, margin: float) -> bool:
 
 def describe_change(comparison: Comparison) -> str:
     """Return a comparison in a line: from, to, difference with its interval, verdict."""
+    rate = is_rate(comparison)
     change = comparison.difference
+    value, low, high = (
+        format_change(number, rate=rate) for number in (change.value, change.low, change.high)
+    )
+    points = " points" if rate else ""
     return (
-        f"{comparison.base.value:.3g} to {comparison.tuned.value:.3g}, difference "
-        f"{change.value:+.3g} [{change.low:+.3g}, {change.high:+.3g}]: {comparison.verdict}"
+        f"{format_value(comparison.base.value, rate=rate)} to "
+        f"{format_value(comparison.tuned.value, rate=rate)}: {value}{points} ({low} to {high}), "
+        f"{comparison.verdict}"
     )
 
 

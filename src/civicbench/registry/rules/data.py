@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from civicbench.datasets.record import SnapshotRecord, StepFact
+from civicbench.pages.wording import count_of
 from civicbench.registry.rules.facts import Facts
 from civicbench.registry.rules.outcomes import Check, NamedRule, cannot_tell, judged, met, not_met
 
@@ -59,7 +60,9 @@ class PersonalData(NamedRule):
         return tuple(self._judge(dataset) for dataset in facts.datasets)
 
     def _judge(self, dataset: SnapshotRecord) -> Check:
-        asked = f"{dataset.name}: personal data left in {self.rows_at_most} rows at most"
+        asked = (
+            f"{dataset.name}: personal data left in at most {count_of(self.rows_at_most, 'row')}"
+        )
         steps = [step for step in dataset.steps if step.name == PERSONAL_DATA]
         if not steps:
             return cannot_tell(asked, f"the dataset has no step {PERSONAL_DATA}: nobody looked")
@@ -98,8 +101,7 @@ class DataLicences(NamedRule):
             named = ", ".join(f"{source.name} ({source.licence})" for source in others)
             return not_met(asked, f"not on the list: {named}")
         used = ", ".join(sorted({source.licence for source in dataset.sources}))
-        sources = "1 source" if len(dataset.sources) == 1 else f"{len(dataset.sources)} sources"
-        return met(asked, f"{sources}: {used}")
+        return met(asked, f"{count_of(len(dataset.sources), 'source')}: {used}")
 
 
 class CanaryExposure(NamedRule):

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from civicbench.pages.wording import count_of
 from civicbench.registry.rules.facts import Facts, JudgeFact
 from civicbench.registry.rules.outcomes import (
     Check,
@@ -90,20 +91,20 @@ class Reproducible(NamedRule):
         if changed:
             keys = not_met(asked, f"differs: {', '.join(changed)}")
         elif facts.stage_keys:
-            keys = met(asked, f"{len(facts.stage_keys)} stages")
+            keys = met(asked, count_of(len(facts.stage_keys), "stage"))
         return (
             met("a seed is set", f"seed {training.seed}"),
             judged(
                 bool(base.files) and bool(base.weights_digest),
                 "the base model's files are pinned by digest",
-                f"{len(base.files)} files, weights {base.weights_digest[:12]}",
+                f"{count_of(len(base.files), 'file')}, weights {base.weights_digest[:12]}",
             ),
             judged(
                 not unpinned,
                 "every source of the training rows is pinned by digest",
                 f"not pinned: {', '.join(unpinned)}"
                 if unpinned
-                else f"{sum(len(dataset.sources) for dataset in facts.datasets)} sources",
+                else count_of(sum(len(dataset.sources) for dataset in facts.datasets), "source"),
             ),
             judged(
                 bool(training.packages) and bool(training.code_version),
