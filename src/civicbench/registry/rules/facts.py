@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict
 
@@ -15,6 +16,26 @@ from civicbench.training.record import TrainingRecord
 
 class _Fact(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class FoundCanaries(Protocol):
+    """What the rule on planted secrets reads, however it was measured."""
+
+    @property
+    def planted(self) -> int:
+        """Secrets that were planted."""
+
+    @property
+    def exposure_bits(self) -> Estimate:
+        """Exposure of the worst one."""
+
+    @property
+    def extracted(self) -> int:
+        """Secrets that the model wrote out whole."""
+
+    @property
+    def method(self) -> str:
+        """How it was measured."""
 
 
 class CanaryFact(_Fact):
@@ -137,7 +158,7 @@ class Facts:
     items: tuple[SourceOfItems, ...] = ()
     noise: Mapping[Place, float] = field(default_factory=dict)
     live: LiveFact | None = None
-    canaries: CanaryFact | None = None
+    canaries: FoundCanaries | None = None
     judges: tuple[JudgeFact, ...] = ()
     sectors: tuple[Sector, ...] = ()
     licence_texts: tuple[str, ...] = ()
