@@ -79,7 +79,7 @@ def test_several_mistakes_are_told_at_once(write: WriteRecipe) -> None:
 
 def test_a_recipe_without_its_keys_lists_what_is_missing(write: WriteRecipe) -> None:
     lines = refused(write("mine", "name: mine\n")).splitlines()[1:]
-    required = set(_SMOKE) - {"name"}
+    required = set(_SMOKE) - {"name", "sectors"}
     assert set(lines) == {f"  - {key}: missing" for key in required}
 
 
