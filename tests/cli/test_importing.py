@@ -52,7 +52,7 @@ def test_from_a_folder_to_an_evaluated_version(
     evaluated = civicbench("registry", "evaluate", "borrowed:1", "--json", home=used)
     assert evaluated.code == 0, evaluated.err
     assert evaluated.json["version"]["state"] == "evaluated"
-    assert evaluated.json["gate"]["standing"] == "registered before training"
+    assert evaluated.json["gate"]["standing"] == "registered before evaluation"
     shown = civicbench("registry", "show", "borrowed:1", "--json", home=used).json
     assert shown["state"] == "superseded"
     # The same weights on the same items: what was measured is what the recipe's own run gave.

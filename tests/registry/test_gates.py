@@ -3,6 +3,7 @@ from pydantic import ValidationError
 from tests.registry.factory import make_evidence
 
 from civicbench.evaluation.results import Comparison, Estimate
+from civicbench.registry.gate_files import gate_digest
 from civicbench.registry.gates import Gate, Judged, Rule, judge, margins
 
 
@@ -100,6 +101,26 @@ def test_a_rule_has_exactly_one_threshold(at_least: float | None, at_most: float
         rule(at_least=at_least, at_most=at_most)
 
 
+def test_a_gate_of_before_there_were_kinds_keeps_its_digest() -> None:
+    """Versions, registrations and approvals name gates by it."""
+    written = {
+        "name": "g",
+        "title": "G",
+        "rules": [
+            {
+                "name": "r", "reason": "so", "suite": "s", "task": "t", "of": "tuned",
+                "judged_by": "estimate", "at_least": 0.5,
+            }
+        ],
+    }  # fmt: skip
+    gate = Gate.model_validate(written)
+    assert gate_digest(gate) == GOLDEN
+    # Written with its kind, or with one reviewer, it is the same gate.
+    written["rules"][0]["kind"] = "measured"  # type: ignore[index]
+    assert gate_digest(Gate.model_validate({**written, "reviewers": 1})) == GOLDEN
+    assert gate_digest(Gate.model_validate({**written, "reviewers": 2})) != GOLDEN
+
+
 def test_a_gate_without_rules_is_refused() -> None:
     with pytest.raises(ValidationError):
         Gate(name="g", title="G", rules=())
@@ -112,6 +133,7 @@ def test_the_verdict_is_part_of_the_versions_name() -> None:
     assert failing.digest != make_evidence(0)[0].digest
 
 
+GOLDEN = "4f76a96ba0f791e38ed0dfd262ccae62935f9819a1ea39006b8fdd92b125cb07"
 PLACE = ("domain", "area", "accuracy")
 
 

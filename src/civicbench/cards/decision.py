@@ -207,8 +207,8 @@ def _standing(gate: GateVerdict) -> tuple[Block, ...]:
                 "whatever they say."
             ),
         )
-    if gate.standing == "registered before training":
-        return (Paragraph(f"These rules were registered before training: {gate.digest}."),)
+    if gate.standing != "not registered before training":
+        return (Paragraph(f"These rules were {gate.standing}: {gate.digest}."),)
     return (
         Caution(
             "These rules were not registered before training: nobody can tell whether they were "

@@ -76,6 +76,8 @@ def judge_evidence(
     standing, registered = GateLog(registry).standing(
         gate, training=training, trained_digest=evidence.training.adapter_digest
     )
+    if evidence.trained_elsewhere is not None and standing == "registered before training":
+        standing = "registered before evaluation"
     verdict = judge(
         gate,
         evidence.comparisons,

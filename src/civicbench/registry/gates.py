@@ -54,9 +54,15 @@ CheckedRule = (
 )
 """The kinds of rules that look at several things, each with an outcome of its own."""
 Standing = Literal[
-    "registered before training", "moved after results", "not registered before training"
+    "registered before training",
+    "registered before evaluation",
+    "moved after results",
+    "not registered before training",
 ]
-"""What the log says of a gate: whether its rules were written down before anything was known."""
+"""What the log says of a gate: whether its rules were written down before anything was known.
+
+Of a model that was trained elsewhere, that is before it was evaluated here.
+"""
 
 
 def _kind(value: Any) -> Any:
