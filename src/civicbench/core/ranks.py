@@ -82,6 +82,14 @@ class Ranks:
             for piece, result in zip(pieces, results, strict=False):
                 take(piece, result)
 
+    def meet(self) -> None:
+        """Wait until every process has come here.
+
+        Raises:
+            WorkFailedError: Another process has gone.
+        """
+        self.add(torch.zeros(1))
+
     def add(self, values: torch.Tensor) -> None:
         """Replace a tensor by its sum over all processes, in place.
 

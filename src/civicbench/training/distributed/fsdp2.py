@@ -1,0 +1,110 @@
+"""Weights shared out by PyTorch's fully_shard (FSDP2, arXiv 2304.11277).
+
+Each decoder layer is a unit: its frozen weights and its adapter are fetched together when it
+computes. What is left (embedding, last norm, head) is the unit around them.
+"""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import (
+    CPUOffloadPolicy,
+    MixedPrecisionPolicy,
+    OffloadPolicy,
+    fully_shard,
+)
+from torch.distributed.tensor import DTensor
+
+from civicbench.core.ranks import Ranks
+from civicbench.models.loading import choose_device, torch_precision
+from civicbench.training.distributed.presets import Fsdp2
+from civicbench.training.distributed.sharing import ExchangesLossAlone, Part
+from civicbench.training.optimising import build_optimiser
+
+if TYPE_CHECKING:
+    from civicbench.training.adapting import TrainableGroup
+    from civicbench.training.settings import TrainingSettings
+
+
+class SharesLayers(ExchangesLossAlone):
+    """A part of each layer in each process.
+
+    Args:
+        ranks: The processes.
+        preset: How layers are fetched.
+    """
+
+    def __init__(self, ranks: Ranks, *, preset: Fsdp2) -> None:
+        super().__init__(ranks)
+        self._preset = preset
+        self._mesh = init_device_mesh(choose_device(), (ranks.size,))
+
+    def share(self, model: Any) -> Any:
+        """Keep this process's part of each layer, in place."""
+        preset = self._preset
+        gathered = preset.gathered_precision
+        common: dict[str, Any] = {
+            "mesh": self._mesh,
+            "mp_policy": MixedPrecisionPolicy(
+                param_dtype=torch_precision(gathered) if gathered is not None else None,
+                reduce_dtype=torch_precision(preset.reduced_precision),
+            ),
+            "offload_policy": CPUOffloadPolicy() if preset.cpu_offload else OffloadPolicy(),
+        }
+        again = preset.reshard_after_forward
+        for layer in decoder_layers(model):
+            fully_shard(layer, reshard_after_forward=again, **common)
+        fully_shard(model, **common)
+        for module in (*decoder_layers(model), model):
+            # The loss is a part of the step's mean already: gradients are added, not averaged.
+            module.set_gradient_divide_factor(1.0)
+            module.set_force_sum_reduction_for_comms(True)
+        return model
+
+    def build_optimiser(
+        self, groups: "list[TrainableGroup]", *, settings: "TrainingSettings"
+    ) -> torch.optim.Optimizer:
+        """Return AdamW over this process's parts."""
+        return build_optimiser(groups, settings=settings, at_once=True)
+
+    def clip(self, weights: Iterable[torch.nn.Parameter], maximum_norm: float) -> torch.Tensor:
+        """Scale gradients down to a norm where that of all parts together is larger."""
+        gradients = [_local(weight.grad) for weight in weights if weight.grad is not None]
+        squares = torch.stack(torch._foreach_norm(gradients)).double().square().sum().cpu()
+        self.ranks.add(squares)
+        norm = squares.sqrt()
+        # As torch.nn.utils.clip_grad_norm_ has it.
+        factor = min(maximum_norm / (float(norm) + 1e-6), 1.0)
+        if factor < 1.0:
+            torch._foreach_mul_(gradients, factor)
+        return norm
+
+    def part_of(self, tensor: torch.Tensor) -> Part:
+        """Return this process's rows of a weight or of its optimiser's moments."""
+        if not isinstance(tensor, DTensor):
+            return Part.whole(tensor)
+        # fully_shard deals rows as torch.chunk does: equal parts, the last ones short or empty.
+        rows = tensor.shape[0]
+        each = -(-rows // self.ranks.size)
+        return Part(_local(tensor.detach()), min(each * self.ranks.rank, rows), rows)
+
+    def whole_of(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Return a whole tensor in main memory; all processes must ask."""
+        found = tensor.detach()
+        return (found.full_tensor() if isinstance(found, DTensor) else found).cpu()
+
+
+def decoder_layers(model: Any) -> list[Any]:
+    """Return a model's decoder layers, the first one first.
+
+    Args:
+        model: A Llama, or one with adapters on it.
+    """
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    return list(base.model.layers)
+
+
+def _local(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.to_local() if isinstance(tensor, DTensor) else tensor
