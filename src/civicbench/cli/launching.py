@@ -48,20 +48,27 @@ def launch(
     code 75, and the same command goes on. Where one process dies, all end, and it is named.
     """
     from civicbench.core.errors import InvalidInputError
+    from civicbench.core.progress import Reporter
     from civicbench.core.workspace import Workspace
-    from civicbench.launch.local import group_among, group_here, logs_folder
+    from civicbench.launch.local import choose_processes, group_among, group_here, logs_folder
     from civicbench.launch.processes import run_group
     from civicbench.recipes.loading import load_recipe
 
     workspace = Workspace.locate()
     loaded = load_recipe(recipe, overrides=overrides)
-    count = processes or 1
-    if machines > 1 and meeting is None:
+    hardware = loaded.settings.hardware
+    if meeting is None and (machines > 1 or machine != 0):
         raise InvalidInputError(
             "several machines need a place to meet",
             where="command line: --meet",
             remedy="give the first machine's name and a free port there: --meet HOST:PORT",
         )
+    count = choose_processes(
+        loaded.training,
+        asked=processes,
+        hardware_devices=hardware.devices if hardware is not None else 1,
+        machines=machines,
+    )
     group = (
         group_here(count)
         if meeting is None
@@ -70,10 +77,15 @@ def launch(
     command = [sys.executable, "-m", "civicbench", "train" if only_training else "run", recipe]
     command += [*overrides, *(["--resume"] if must_resume else [])]
     logs = logs_folder(workspace, recipe=loaded.settings.name)
+    reporter = Reporter(live=False)
+    if group.size > 1:
+        reporter.say(f"> {group.size} processes; what all but the first say: {logs}")
     ended = run_group(command, group=group, logs=logs)
-    if ended.log is not None and ended.rank is not None:
-        click.echo(f"error: process {ended.rank} of {group.size} {ended.reason}", err=True)
+    if ended.reason and (ended.log is not None or ended.by_signal):
+        reporter.say(f"error: process {ended.rank} of {group.size} {ended.reason}; all have ended")
         for line in ended.last_lines():
-            click.echo(f"  | {line}", err=True)
-        click.echo(f"  its whole output: {ended.log}", err=True)
+            reporter.say(f"  | {line}")
+        if ended.log is not None:
+            reporter.say(f"  its whole output: {ended.log}")
+        reporter.say("  what to do: mend that, and run the same command to go on")
     sys.exit(ended.code)

@@ -4,14 +4,62 @@ import re
 import socket
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from civicbench.core.errors import InvalidInputError, PartAbsentError
 from civicbench.core.workspace import Workspace
 from civicbench.launch.processes import Group
 
+if TYPE_CHECKING:
+    from civicbench.training.settings import TrainingSettings
+
 _HERE = "127.0.0.1"
 _MEETING = re.compile(r"(?P<address>[^\s:]+|\[[0-9a-fA-F:]+\]):(?P<port>\d{1,5})")
 _HIGHEST_PORT = 65535
+
+
+def choose_processes(
+    settings: "TrainingSettings", *, asked: int | None, hardware_devices: int, machines: int = 1
+) -> int:
+    """Return how many processes each machine runs, or refuse what could not train.
+
+    Args:
+        settings: The training settings.
+        asked: What was asked for; None for one for each GPU, as far as a step's rows go, and one
+            on a processor.
+        hardware_devices: GPUs that the recipe is meant for; 1 where it does not say.
+        machines: How many machines there are.
+
+    Raises:
+        InvalidInputError: More processes than GPUs or than rows of a step, or a preset that one
+            process has no use for.
+        PartAbsentError: The preset needs a package or a GPU that is not here.
+    """
+    import torch
+
+    from civicbench.training.distributed.presets import load_preset, refuse_preset
+
+    gpus = torch.cuda.device_count()
+    shares_weights = load_preset(settings.distributed).shares_weights
+    if asked is not None and gpus and asked > gpus:
+        raise InvalidInputError(
+            "there are fewer GPUs than processes",
+            where="command line: --processes",
+            got=f"{asked} processes, {gpus} GPUs",
+            remedy=f"start {gpus} or fewer; see CUDA_VISIBLE_DEVICES",
+        )
+    in_turn = hardware_devices > 1 and not shares_weights
+    if asked is not None:
+        count = asked
+    elif in_turn:
+        count = 1  # one process holds the layers on several GPUs
+    elif shares_weights and hardware_devices > 1:
+        count = hardware_devices
+    else:
+        rows = settings.batch_size_rows // (settings.gradient_accumulation_steps * machines)
+        count = max(1, min(gpus, rows))
+    refuse_preset(settings, processes=count * machines, spread=in_turn)
+    return count
 
 
 def group_here(processes: int) -> Group:

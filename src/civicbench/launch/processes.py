@@ -77,12 +77,14 @@ class Ended:
             went well.
         reason: That in words.
         log: That process's log; None for a process that writes to the terminal.
+        by_signal: Whether a signal ended it, so that it could not say why.
     """
 
     code: int
     rank: int | None = None
     reason: str = ""
     log: Path | None = None
+    by_signal: bool = False
 
     def last_lines(self) -> list[str]:
         """Return the end of that process's log."""
@@ -221,5 +223,5 @@ def _judged(
     if code < 0:
         name = signal.Signals(-code).name
         likely = ", as the system does where memory runs out" if -code == signal.SIGKILL else ""
-        return Ended(ExitCode.INTERNAL_ERROR, first, f"was ended by {name}{likely}", log)
+        return Ended(ExitCode.INTERNAL_ERROR, first, f"was ended by {name}{likely}", log, True)
     return Ended(code, first, f"ended with exit code {code}", log)

@@ -35,6 +35,7 @@ from civicbench.registry.evidence import Evidence, Measurements
 from civicbench.registry.gates import GateVerdict
 from civicbench.registry.registry import Registry
 from civicbench.registry.versions import VersionSummary
+from civicbench.training.distributed.presets import load_preset
 from civicbench.training.inputs import TrainingInputs
 from civicbench.training.resuming import look_for_checkpoint
 from civicbench.training.running import (
@@ -138,7 +139,8 @@ def training_inputs(inputs: RunInputs) -> TrainingInputs:
         train=inputs.train,
         held_out=inputs.held_out,
         snapshot_digest=inputs.data.digest,
-        spread=spread_over_devices(inputs),
+        spread=spread_over_devices(inputs)
+        and not load_preset(inputs.recipe.training.distributed).shares_weights,
     )
 
 

@@ -2,30 +2,35 @@
 
     python -m tests.training.distributed.runs FOLDER
 
-Reads pieces of work from standard input, one JSON object a line ({"name", "processes",
-"settings", ...}), does each, and prints how its processes ended. Processes are forked, so that a
-piece costs no start of an interpreter.
+Reads pieces of work from standard input, one JSON object a line, does each, and prints how its
+processes ended. Processes are forked, so that a piece costs no start of an interpreter.
+
+A piece has a `name` (its folder's), `processes` and `settings`; `stop_after` has the last process
+get a signal after so many steps; `goes_on` names the piece whose folder it begins with.
 """
 
 import json
 import os
+import shutil
 import signal
 import sys
 import traceback
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch.distributed.fsdp  # noqa: F401 (before processes are forked)
 from tests.models.factory import QUIET, prepare_tiny
-from tests.training.factory import make_examples, make_inputs, make_settings
+from tests.training.factory import ANSWERS, conversation, make_examples, make_inputs, make_settings
 
 from civicbench.core.errors import CivicbenchError
 from civicbench.core.ranks import Ranks
 from civicbench.launch.local import group_here
 from civicbench.models import loading
-from civicbench.models.rendering import load_renderer
+from civicbench.models.rendering import ChatRenderer, load_renderer
 from civicbench.training import attempt as attempts
 from civicbench.training.distributed import fsdp2  # noqa: F401
+from civicbench.training.examples import PreferencePair, render_pairs
 from civicbench.training.inputs import TrainingInputs
 from civicbench.training.running import train
 
@@ -42,6 +47,14 @@ def stop_after(steps: int) -> None:
             os.kill(os.getpid(), signal.SIGUSR1)
 
     attempts.Attempt._note_step = noting  # type: ignore[method-assign]
+
+
+def make_pairs(renderer: ChatRenderer) -> list[PreferencePair]:
+    rows = [
+        (f"row-{n}", conversation("Colour? " * (1 + n % 3), ANSWERS[n % 5]), "worse" + " yet" * n)
+        for n in range(8)
+    ]
+    return render_pairs(rows, renderer=renderer, max_length_tokens=512, context_length_tokens=2048)
 
 
 def work(piece: dict[str, Any], inputs: TrainingInputs, folder: Path, *, rank: int) -> None:
@@ -80,10 +93,14 @@ def main() -> None:
     prepared = prepare_tiny(folder / "home")
     renderer = load_renderer(prepared)
     inputs = make_inputs(prepared, renderer, rows=14, held_out=make_examples(renderer, rows=5))
+    pairs = replace(inputs, train=make_pairs(renderer), held_out=make_pairs(renderer)[:3])
     for line in sys.stdin:
         piece = json.loads(line)
         place = folder / piece["name"]
-        children = start(piece, inputs, place)
+        if "goes_on" in piece:
+            shutil.copytree(folder / piece["goes_on"], place)
+        prefers = piece["settings"].get("objective") == "dpo"
+        children = start(piece, pairs if prefers else inputs, place)
         codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
         errors = {path.name: path.read_text() for path in sorted(place.glob("error-*"))}
         print(json.dumps({"name": piece["name"], "codes": codes, "errors": errors}), flush=True)
