@@ -74,9 +74,7 @@ def steps(
 
 def save(model: Any, settings: TrainingSettings, prepared: PreparedModel, folder: Path) -> Path:
     """Write what training made, with the provenance that loading asks for."""
-    Outcome.of(model, whole=lambda weight: weight.detach().cpu()).write(
-        folder, base_name=prepared.record.name
-    )
+    Outcome.of(model).write(folder, base_name=prepared.record.name)
     write_json_whole(
         folder / PROVENANCE_NAME, {"base_weights_digest": prepared.record.weights_digest}
     )

@@ -62,13 +62,13 @@ class Attempt:
         self._loop = loop
         self._held_out = held_out
         self._metrics = folder / METRICS_NAME
-        writers = loop.ranks if loop.sharing.in_parts else None
+        writers = loop.ranks if loop.sharing.in_step else None
         self._checkpoints = Checkpoints(
             checkpoints, kept=settings.checkpoints_kept, writers=writers
         )
         self._reporter = reporter
         self._leads = loop.ranks.rank == 0
-        self._writes = self._leads or loop.sharing.in_parts
+        self._writes = self._leads or loop.sharing.in_step
         self._state = RunState(run=dict(run))
         self._trackers: Sequence[Tracker] = ()
 

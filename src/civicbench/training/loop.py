@@ -16,7 +16,6 @@ import torch
 from civicbench.core.errors import WorkFailedError
 from civicbench.core.ranks import Ranks
 from civicbench.models.loading import choose_device, torch_precision
-from civicbench.training.adapting import trainable_groups
 from civicbench.training.distributed.sharing import Sharing
 from civicbench.training.kernels import use_liger, uses_liger
 from civicbench.training.low_rank import join_adapter_products
@@ -86,11 +85,9 @@ class TrainingLoop:
         if settings.method == "lora" and not spread and self.sharing.joins_products:
             join_adapter_products(model)
         self._prepare(model)
+        shared = self.sharing.share(model, settings=settings)
         self.trained_model = model
-        self.model = self.sharing.share(model)
-        groups = trainable_groups(model, settings)
-        self.weights = {name: w for group in groups for name, w in group.weights.items()}
-        self.optimiser = self.sharing.build_optimiser(groups, settings=settings)
+        self.model, self.weights, self.optimiser = shared.model, shared.weights, shared.optimiser
 
     def take_step(self, step: int, *, stop_asked: bool) -> StepResult:
         """Move the weights by one step.
@@ -134,7 +131,7 @@ class TrainingLoop:
             )
         rate = learning_rate(self._settings, step=step, steps=self.order.steps)
         set_learning_rate(self.optimiser, rate)
-        self.optimiser.step()
+        self.sharing.step(self.optimiser)
         return StepResult(float(loss), rate, float(norm), stop)
 
     def mean_loss(self, objective: Objective) -> float:
@@ -164,7 +161,7 @@ class TrainingLoop:
         with torch.autocast(
             self._device.type,
             dtype=torch_precision("bfloat16"),
-            enabled=self._settings.precision == "bfloat16",
+            enabled=self._settings.precision == "bfloat16" and self.sharing.casts,
         ):
             yield
 
@@ -188,7 +185,7 @@ class TrainingLoop:
         """
         own = shares[self.ranks.rank]
         least, limit = self._settings.gradient_accumulation_steps, self._settings.micro_batch_tokens
-        if self.sharing.in_parts:
+        if self.sharing.in_step:
             return even_passes(shares, lengths=objective.lengths, least=least, limit_tokens=limit)[
                 self.ranks.rank
             ]
@@ -215,8 +212,6 @@ class TrainingLoop:
 
     def _broken_gradient(self) -> str:
         for name, weight in self.weights.items():
-            if weight.grad is None:
-                continue
-            if not torch.isfinite(self.sharing.part_of(weight.grad).values).all():
+            if not self.sharing.is_finite(weight):
                 return name
         return "their norm"

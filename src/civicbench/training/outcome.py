@@ -1,6 +1,5 @@
 """What training made: an adapter on the untouched base, or every weight."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,22 +9,21 @@ from peft import PeftModel, get_peft_model_state_dict
 from safetensors.torch import save_file
 
 from civicbench.core.files import copy_file_whole, write_json_whole
+from civicbench.core.ranks import Ranks
 from civicbench.models.trained import (
     ADAPTER_CONFIGURATION_NAME,
     ADAPTER_WEIGHTS_NAME,
     CONFIGURATION_NAME,
     GENERATION_NAME,
     stored_precision,
-    weights_of,
     write_weights,
 )
 from civicbench.training.adapting import ADAPTER_NAME, INITIAL_NAME
+from civicbench.training.distributed.sharing import Sharing
 
 if TYPE_CHECKING:
     from peft import LoraConfig
     from transformers import PreTrainedModel
-
-Whole = Callable[[torch.Tensor], torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -44,27 +42,27 @@ class Outcome:
 
     @classmethod
     def of(
-        cls, model: "PeftModel | PreTrainedModel", *, whole: Whole, keep: bool = True
+        cls, model: "PeftModel | PreTrainedModel", *, sharing: Sharing | None = None
     ) -> "Outcome":
         """Gather what training made of a model.
 
-        Where processes hold a part each, all of them call this.
+        Where processes hold a part each, all of them call this, and the first one gets it.
 
         Args:
             model: From `build_trainable_model`, trained.
-            whole: Returns a whole tensor in main memory.
-            keep: Whether this process keeps what it gathers, to write it.
+            sharing: How processes share it; this process alone where None.
         """
-        if isinstance(model, PeftModel):
-            configuration, weights = _plain_adapter(model, whole=whole)
-            source = Path(model.get_base_model().name_or_path)
-            return cls(weights if keep else {}, configuration, source)
-        gathered = {}
-        for name, weight in weights_of(model).items():
-            value = whole(weight)
-            if keep:
-                gathered[name] = value
-        return cls(gathered, None, Path(model.name_or_path))
+        sharing = sharing or Sharing(Ranks())
+        keep = sharing.ranks.rank == 0
+        named = dict(model.named_parameters())
+        if not isinstance(model, PeftModel):
+            tied = set(model.all_tied_weights_keys)
+            named = {name: weight for name, weight in named.items() if name not in tied}
+            return cls(sharing.gather(named, keep=keep), None, Path(model.name_or_path))
+        adapters = {name: weight for name, weight in named.items() if "lora_" in name}
+        gathered = sharing.gather(adapters, keep=keep)
+        configuration, weights = _plain_adapter(model, gathered) if keep else (None, {})
+        return cls(weights, configuration, Path(model.get_base_model().name_or_path))
 
     def write(self, folder: Path, *, base_name: str) -> None:
         """Write it: an adapter as PEFT has it, or a model beside the base's `config.json`.
@@ -96,7 +94,7 @@ class Outcome:
 
 
 def _plain_adapter(
-    model: PeftModel, *, whole: Whole
+    model: PeftModel, gathered: dict[str, torch.Tensor]
 ) -> "tuple[LoraConfig, dict[str, torch.Tensor]]":
     """Return the adapter as a plain one on the untouched base: its configuration and weights.
 
@@ -106,12 +104,14 @@ def _plain_adapter(
 
     Args:
         model: The base with its trained adapter.
-        whole: Returns a whole tensor in main memory.
+        gathered: The weights of all adapters on it.
     """
 
     def weights(name: str) -> dict[str, torch.Tensor]:
-        found = get_peft_model_state_dict(model, adapter_name=name, save_embedding_layers=False)
-        return {key: whole(value).float() for key, value in found.items()}
+        found = get_peft_model_state_dict(
+            model, state_dict=gathered, adapter_name=name, save_embedding_layers=False
+        )
+        return {key: value.float() for key, value in found.items()}
 
     configuration = model.peft_config[ADAPTER_NAME]
     trained = weights(ADAPTER_NAME)

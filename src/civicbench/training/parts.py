@@ -29,20 +29,24 @@ class _Piece:
     rows: int
 
 
-def write_parts(parts: Mapping[str, Part], *, folder: Path, stem: str, ranks: Ranks) -> None:
+def write_parts(
+    parts: Mapping[str, Part], *, folder: Path, stem: str, writers: Ranks | None
+) -> None:
     """Write what this process holds: `STEM.safetensors`, or `STEM-N-of-M.safetensors`.
 
     Args:
         parts: What it holds, by name.
         folder: Gets the file.
         stem: The name's beginning.
-        ranks: The processes that write a part each.
+        writers: The processes that write a part each; None where this one writes none.
     """
+    if writers is None:
+        return
     starts = {name: [part.start, part.rows] for name, part in parts.items()}
     save_file(
         {name: part.values.contiguous().cpu() for name, part in parts.items()},
-        folder / _file_name(stem, ranks),
-        metadata={_HEADER: json.dumps(starts)} if ranks.size > 1 else None,
+        folder / _file_name(stem, writers),
+        metadata={_HEADER: json.dumps(starts)} if writers.size > 1 else None,
     )
 
 
@@ -79,7 +83,7 @@ class PartReader:
         """The tensors' names."""
         return set(self._pieces)
 
-    def rows(self, name: str, *, like: Part) -> torch.Tensor:
+    def rows(self, name: str, like: Part) -> torch.Tensor:
         """Return the rows of a tensor that a process holds.
 
         Args:
@@ -112,10 +116,10 @@ class PartReader:
         return wanted
 
 
-def _file_name(stem: str, ranks: Ranks) -> str:
-    if ranks.size == 1:
+def _file_name(stem: str, writers: Ranks) -> str:
+    if writers.size == 1:
         return f"{stem}.safetensors"
-    return f"{stem}-{ranks.rank + 1:05}-of-{ranks.size:05}.safetensors"
+    return f"{stem}-{writers.rank + 1:05}-of-{writers.size:05}.safetensors"
 
 
 def _files(folder: Path, stem: str) -> list[Path]:

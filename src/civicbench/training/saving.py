@@ -49,9 +49,8 @@ def save_run(
     """
     from civicbench.training.outcome import Outcome
 
-    leads = loop.ranks.rank == 0
-    outcome = Outcome.of(loop.trained_model, whole=loop.sharing.whole_of, keep=leads)
-    if not leads:
+    outcome = Outcome.of(loop.trained_model, sharing=loop.sharing)
+    if loop.ranks.rank > 0:
         return
     adapter = folder / ADAPTER_FOLDER
     record = inputs.prepared.record

@@ -5,13 +5,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
 from pydantic import BaseModel, ConfigDict
 
 from civicbench.core.documents import read_text
 from civicbench.core.errors import InvalidInputError
 from civicbench.core.files import write_text_whole
-from civicbench.core.ranks import Ranks
 from civicbench.training.parts import PartReader, write_parts
 from civicbench.training.record import CurvePoint
 
@@ -66,11 +64,11 @@ def write_state(folder: Path, state: RunState, *, loop: "TrainingLoop") -> None:
     """
     write_weights(folder, loop=loop)
     moments = {
-        f"{name}|{key}": loop.sharing.part_of(value)
+        f"{name}|{key}": part
         for name, weight in loop.weights.items()
-        for key, value in loop.sharing.moments_of(loop.optimiser, weight).items()
+        for key, part in loop.sharing.moments_of(loop.optimiser, weight).items()
     }
-    write_parts(moments, folder=folder, stem=_OPTIMISER, ranks=_writers(loop))
+    write_parts(moments, folder=folder, stem=_OPTIMISER, writers=loop.sharing.writers)
     if loop.ranks.rank == 0:
         write_text_whole(folder / STATE_NAME, state.model_dump_json(indent=2) + "\n")
 
@@ -78,7 +76,7 @@ def write_state(folder: Path, state: RunState, *, loop: "TrainingLoop") -> None:
 def write_weights(folder: Path, *, loop: "TrainingLoop") -> None:
     """Write the weights that are trained into a folder; see `write_state`."""
     parts = {name: loop.sharing.part_of(weight) for name, weight in loop.weights.items()}
-    write_parts(parts, folder=folder, stem=_WEIGHTS, ranks=_writers(loop))
+    write_parts(parts, folder=folder, stem=_WEIGHTS, writers=loop.sharing.writers)
 
 
 def read_state(folder: Path) -> RunState:
@@ -100,7 +98,7 @@ def restore_loop(folder: Path, *, loop: "TrainingLoop") -> None:
             name, _, key = full_name.rpartition("|")
             by_weight.setdefault(name, []).append(key)
         for name, weight in loop.weights.items():
-            loop.sharing.restore_moments(
+            loop.sharing.put_back_moments(
                 loop.optimiser,
                 weight,
                 {key: partial(kept.rows, f"{name}|{key}") for key in by_weight.get(name, [])},
@@ -113,7 +111,7 @@ def restore_weights(folder: Path, *, loop: "TrainingLoop") -> None:
     Raises:
         InvalidInputError: They are of another model.
     """
-    with PartReader(folder, stem=_WEIGHTS) as kept, torch.no_grad():
+    with PartReader(folder, stem=_WEIGHTS) as kept:
         if kept.names != loop.weights.keys():
             raise InvalidInputError(
                 "a checkpoint holds the weights of another model",
@@ -121,8 +119,7 @@ def restore_weights(folder: Path, *, loop: "TrainingLoop") -> None:
                 got=", ".join(sorted(kept.names ^ loop.weights.keys())[:3]),
             )
         for name, weight in loop.weights.items():
-            part = loop.sharing.part_of(weight)
-            part.values.copy_(kept.rows(name, like=part))
+            loop.sharing.put_back(weight, partial(kept.rows, name))
 
 
 def differences(run: Mapping[str, str], other: Mapping[str, str]) -> list[str]:
@@ -132,8 +129,3 @@ def differences(run: Mapping[str, str], other: Mapping[str, str]) -> list[str]:
         for name in sorted(run.keys() | other.keys())
         if run.get(name) != other.get(name)
     ]
-
-
-def _writers(loop: "TrainingLoop") -> Ranks:
-    """Return the processes that write a part each; the first one writes all where each has all."""
-    return loop.ranks if loop.sharing.in_parts else Ranks()

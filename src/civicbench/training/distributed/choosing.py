@@ -20,4 +20,6 @@ def build_sharing(preset: DistributedPreset, *, ranks: Ranks) -> Sharing:
 
             return SharesLayers(ranks, preset=chosen)
         case chosen:
-            raise NotImplementedError(chosen)
+            from civicbench.training.distributed.zero3 import SharesWeights
+
+            return SharesWeights(ranks, preset=chosen)

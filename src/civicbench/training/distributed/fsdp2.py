@@ -4,7 +4,7 @@ Each decoder layer is a unit: its frozen weights and its adapter are fetched tog
 computes. What is left (embedding, last norm, head) is the unit around them.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -19,12 +19,20 @@ from torch.distributed.tensor import DTensor
 
 from civicbench.core.ranks import Ranks
 from civicbench.models.loading import choose_device, torch_precision
+from civicbench.training.adapting import trainable_groups
 from civicbench.training.distributed.presets import Fsdp2
-from civicbench.training.distributed.sharing import ExchangesLossAlone, Part
+from civicbench.training.distributed.sharing import (
+    ExchangesLossAlone,
+    Part,
+    Shared,
+    weights_by_name,
+)
 from civicbench.training.optimising import build_optimiser
 
 if TYPE_CHECKING:
-    from civicbench.training.adapting import TrainableGroup
+    from peft import PeftModel
+    from transformers import PreTrainedModel
+
     from civicbench.training.settings import TrainingSettings
 
 
@@ -41,8 +49,21 @@ class SharesLayers(ExchangesLossAlone):
         self._preset = preset
         self._mesh = init_device_mesh(choose_device(), (ranks.size,))
 
-    def share(self, model: Any) -> Any:
-        """Keep this process's part of each layer, in place."""
+    @property
+    def writers(self) -> Ranks:
+        """Every process writes its part."""
+        return self.ranks
+
+    def share(
+        self, model: "PeftModel | PreTrainedModel", *, settings: "TrainingSettings"
+    ) -> Shared:
+        """Keep this process's part of each layer, in place; see `Sharing.share`."""
+        self._keep_parts(model)
+        groups = trainable_groups(model, settings)
+        optimiser = build_optimiser(groups, settings=settings, at_once=True)
+        return Shared(model, weights_by_name(groups), optimiser)
+
+    def _keep_parts(self, model: Any) -> None:
         preset = self._preset
         gathered = preset.gathered_precision
         common: dict[str, Any] = {
@@ -61,13 +82,6 @@ class SharesLayers(ExchangesLossAlone):
             # The loss is a part of the step's mean already: gradients are added, not averaged.
             module.set_gradient_divide_factor(1.0)
             module.set_force_sum_reduction_for_comms(True)
-        return model
-
-    def build_optimiser(
-        self, groups: "list[TrainableGroup]", *, settings: "TrainingSettings"
-    ) -> torch.optim.Optimizer:
-        """Return AdamW over this process's parts."""
-        return build_optimiser(groups, settings=settings, at_once=True)
 
     def clip(self, weights: Iterable[torch.nn.Parameter], maximum_norm: float) -> torch.Tensor:
         """Scale gradients down to a norm where that of all parts together is larger."""
@@ -90,10 +104,21 @@ class SharesLayers(ExchangesLossAlone):
         each = -(-rows // self.ranks.size)
         return Part(_local(tensor.detach()), min(each * self.ranks.rank, rows), rows)
 
-    def whole_of(self, tensor: torch.Tensor) -> torch.Tensor:
-        """Return a whole tensor in main memory; all processes must ask."""
-        found = tensor.detach()
-        return (found.full_tensor() if isinstance(found, DTensor) else found).cpu()
+    def is_finite(self, weight: torch.nn.Parameter) -> bool:
+        """Return whether this process's part of a weight's gradient is finite."""
+        return weight.grad is None or bool(torch.isfinite(_local(weight.grad)).all())
+
+    def gather(
+        self, weights: Mapping[str, torch.nn.Parameter], *, keep: bool
+    ) -> dict[str, torch.Tensor]:
+        """Return whole weights in main memory; all processes must ask. See `Sharing.gather`."""
+        found = {}
+        for name, weight in weights.items():
+            value = weight.detach()
+            whole = value.full_tensor() if isinstance(value, DTensor) else value
+            if keep:
+                found[name] = whole.cpu()
+        return found
 
 
 def decoder_layers(model: Any) -> list[Any]:

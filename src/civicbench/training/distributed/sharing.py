@@ -1,17 +1,24 @@
 """How the processes of a step share the model: each with a copy, or each with a part."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from civicbench.core.ranks import Ranks
+from civicbench.training.adapting import trainable_groups
 from civicbench.training.optimising import build_optimiser
 
 if TYPE_CHECKING:
+    from peft import PeftModel
+    from transformers import PreTrainedModel
+
     from civicbench.training.adapting import TrainableGroup
     from civicbench.training.settings import TrainingSettings
+
+STEPS = "step"
+"""What AdamW calls the number of steps that it took for a weight."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,24 @@ class Part:
         return cls(tensor.detach(), 0, tensor.shape[0] if tensor.ndim else 0)
 
 
+ReadsPart = Callable[[Part], torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Shared:
+    """A model that is shared.
+
+    Attributes:
+        model: What computes.
+        weights: What is trained, by name.
+        optimiser: What moves this process's part of it.
+    """
+
+    model: Any
+    weights: dict[str, torch.nn.Parameter]
+    optimiser: torch.optim.Optimizer
+
+
 class Sharing:
     """A copy of the model in each process: gradients are added in one exchange a step.
 
@@ -41,23 +66,32 @@ class Sharing:
         ranks: The processes; one alone has nobody to exchange with.
     """
 
-    in_parts = False
-    """Whether a process holds a part only, so that all must compute and save in step."""
+    in_step = False
+    """Whether all processes must compute and save in step: each has what the others need."""
     joins_products = True
     """Whether a layer and its adapter may be computed as one product."""
+    casts = True
+    """Whether the loop chooses the number format of products."""
 
     def __init__(self, ranks: Ranks) -> None:
         self.ranks = ranks
 
-    def share(self, model: Any) -> Any:
-        """Take a model that every process has built alike; return what computes from now on."""
-        return model
+    def share(
+        self, model: "PeftModel | PreTrainedModel", *, settings: "TrainingSettings"
+    ) -> Shared:
+        """Take a model that every process has built alike.
 
-    def build_optimiser(
-        self, groups: "list[TrainableGroup]", *, settings: "TrainingSettings"
-    ) -> torch.optim.Optimizer:
-        """Return the optimiser over the weights that this process moves."""
-        return build_optimiser(groups, settings=settings)
+        Args:
+            model: What is trained.
+            settings: The training settings.
+        """
+        groups = trainable_groups(model, settings)
+        return Shared(model, weights_by_name(groups), build_optimiser(groups, settings=settings))
+
+    @property
+    def writers(self) -> Ranks | None:
+        """The processes that write a part of a checkpoint each; None where this one writes none."""
+        return Ranks() if self.ranks.rank == 0 else None
 
     def backward(self, loss: torch.Tensor, *, last: bool) -> None:
         """Add a forward pass's gradients to those of the step.
@@ -107,44 +141,70 @@ class Sharing:
         """Scale gradients down to a norm where theirs is larger; return what it was."""
         return torch.nn.utils.clip_grad_norm_(list(weights), maximum_norm)
 
+    def is_finite(self, weight: torch.nn.Parameter) -> bool:
+        """Return whether this process's part of a weight's gradient is finite."""
+        return weight.grad is None or bool(torch.isfinite(weight.grad).all())
+
+    def step(self, optimiser: torch.optim.Optimizer) -> None:
+        """Move the weights."""
+        optimiser.step()
+
     def part_of(self, tensor: torch.Tensor) -> Part:
-        """Return what this process holds of a weight or of its optimiser's moments."""
+        """Return what this process holds of a weight."""
         return Part.whole(tensor)
 
-    def whole_of(self, tensor: torch.Tensor) -> torch.Tensor:
-        """Return a whole tensor in main memory; where it is in parts, all processes must ask."""
-        return tensor.detach().cpu()
+    def put_back(self, weight: torch.nn.Parameter, read: ReadsPart) -> None:
+        """Replace a weight by what was kept of it.
+
+        Args:
+            weight: The weight.
+            read: Returns the rows for a part.
+        """
+        part = self.part_of(weight)
+        with torch.no_grad():
+            part.values.copy_(read(part))
+
+    def gather(
+        self, weights: Mapping[str, torch.nn.Parameter], *, keep: bool
+    ) -> dict[str, torch.Tensor]:
+        """Return whole weights in main memory; where they are in parts, all processes must ask.
+
+        Args:
+            weights: The weights by name.
+            keep: Whether this process wants them.
+        """
+        return {name: weight.detach().cpu() for name, weight in weights.items()} if keep else {}
 
     def moments_of(
         self, optimiser: torch.optim.Optimizer, weight: torch.nn.Parameter
-    ) -> dict[str, torch.Tensor]:
+    ) -> dict[str, Part]:
         """Return what the optimiser keeps for a weight, by name; empty before the first step."""
-        return dict(optimiser.state.get(weight, {}))
+        return {key: self.part_of(value) for key, value in optimiser.state.get(weight, {}).items()}
 
-    def restore_moments(
+    def put_back_moments(
         self,
         optimiser: torch.optim.Optimizer,
         weight: torch.nn.Parameter,
-        kept: Mapping[str, Callable[..., torch.Tensor]],
+        kept: Mapping[str, ReadsPart],
     ) -> None:
         """Put back what the optimiser kept for a weight.
 
         Args:
             optimiser: The optimiser.
             weight: The weight.
-            kept: What reads each of them, for a part that is like it.
+            kept: What returns each of them, for a part.
         """
         fused = any(bool(group["fused"]) for group in optimiser.param_groups)
         state: dict[str, torch.Tensor] = {}
         for key, read in kept.items():
-            if key == "step":
+            if key == STEPS:
                 # AdamW counts steps in main memory unless it is fused.
-                step = read(like=Part.whole(torch.zeros(())))
-                state[key] = step.to(weight.device) if fused else step
+                steps = read(Part.whole(torch.zeros(())))
+                state[key] = steps.to(weight.device) if fused else steps
                 continue
             state[key] = torch.zeros_like(weight, requires_grad=False)
             part = self.part_of(state[key])
-            part.values.copy_(read(like=part))
+            part.values.copy_(read(part))
         if state:
             optimiser.state[weight] = state
 
@@ -152,7 +212,7 @@ class Sharing:
 class ExchangesLossAlone(Sharing):
     """Sharing whose gradients are added while they are computed: the loss is left."""
 
-    in_parts = True
+    in_step = True
 
     def exchange(
         self, weights: Mapping[str, torch.nn.Parameter], loss: torch.Tensor, *, stop_asked: bool
@@ -161,6 +221,11 @@ class ExchangesLossAlone(Sharing):
         numbers = _as_numbers(loss, stop_asked=stop_asked)
         self.ranks.add(numbers)
         return _from_numbers(numbers)
+
+
+def weights_by_name(groups: "Sequence[TrainableGroup]") -> dict[str, torch.nn.Parameter]:
+    """Return the weights of all groups by name."""
+    return {name: weight for group in groups for name, weight in group.weights.items()}
 
 
 def _as_numbers(loss: torch.Tensor, *, stop_asked: bool) -> torch.Tensor:
