@@ -189,7 +189,9 @@ class SharesWeights(ExchangesLossAlone):
         for flat in self._engine.optimizer.fp32_partitioned_groups_flat:
             if not optimiser.state[flat]:  # before the first step there is no room yet
                 moments = {key: torch.zeros_like(flat) for key in _MOMENTS}
-                optimiser.state[flat] = {STEPS: torch.zeros(()), **moments}
+                fused = any(bool(group["fused"]) for group in optimiser.param_groups)
+                steps = torch.zeros((), device=flat.device if fused else "cpu")
+                optimiser.state[flat] = {STEPS: steps, **moments}
         like = self.part_of(weight)
         for key in _MOMENTS:
             safe_set_local_optimizer_state(weight, self._own(weight, kept[key](like)), key)
