@@ -73,7 +73,7 @@ def require_memory(
         available=free,
         on_gpu=on_gpu,
         devices=devices,
-        shardings=(sharding,),
+        shardings=("ddp", "zero3") if sharding == "ddp" else (sharding,),
         allow_quantisation=True,
     )
     raise PartAbsentError(
