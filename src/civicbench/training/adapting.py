@@ -90,7 +90,11 @@ def check_method(settings: TrainingSettings, prepared: PreparedModel) -> None:
 
 
 def build_trainable_model(
-    settings: TrainingSettings, prepared: PreparedModel, *, spread: bool
+    settings: TrainingSettings,
+    prepared: PreparedModel,
+    *,
+    spread: bool,
+    reads_late: bool = False,
 ) -> "PeftModel | PreTrainedModel":
     """Return the loaded base with a fresh adapter on it, its weights seeded; or the base, for full.
 
@@ -100,6 +104,8 @@ def build_trainable_model(
         settings: The training settings.
         prepared: The verified base model.
         spread: Whether the base's layers are spread over several GPUs.
+        reads_late: Whether each process will read its own part of the weights: they are left out,
+            unless the adapter's start is computed from them.
 
     Raises:
         InvalidInputError: As `check_method` raises.
@@ -110,12 +116,16 @@ def build_trainable_model(
 
     check_method(settings, prepared)
     full = settings.method == "full"
-    base = load_base(
-        prepared,
-        precision="float32" if full else settings.precision,
-        quantisation=settings.quantisation,
-        spread=spread,
-    )
+    precision = "float32" if full else settings.precision
+    from_weights = settings.initialisation != "zero" or settings.weight_decomposed
+    if reads_late and not from_weights:
+        from civicbench.training.distributed.hollow import load_hollow
+
+        base = load_hollow(prepared, precision=precision)
+    else:
+        base = load_base(
+            prepared, precision=precision, quantisation=settings.quantisation, spread=spread
+        )
     if full:
         return base
     assert settings.rank  # noqa: S101 (validated)

@@ -106,13 +106,16 @@ def train(
     )
     if choose_device() == "cpu":
         return_large_blocks(settings)
-    model = build_trainable_model(settings, inputs.prepared, spread=inputs.spread)
+    sharing = build_sharing(preset, ranks=ranks)
+    model = build_trainable_model(
+        settings, inputs.prepared, spread=inputs.spread, reads_late=sharing.reads_late
+    )
     loop = TrainingLoop(
         settings,
         model,
         objective=build_objective(settings, inputs.train),
         ranks=ranks,
-        sharing=build_sharing(preset, ranks=ranks),
+        sharing=sharing,
         spread=inputs.spread,
     )
     held_out = None

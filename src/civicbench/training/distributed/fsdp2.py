@@ -5,6 +5,7 @@ computes. What is left (embedding, last norm, head) is the unit around them.
 """
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -20,6 +21,7 @@ from torch.distributed.tensor import DTensor
 from civicbench.core.ranks import Ranks
 from civicbench.models.loading import choose_device, torch_precision
 from civicbench.training.adapting import trainable_groups
+from civicbench.training.distributed.hollow import is_hollow, leave_to_be_read, read_weights
 from civicbench.training.distributed.presets import Fsdp2
 from civicbench.training.distributed.sharing import (
     ExchangesLossAlone,
@@ -44,6 +46,8 @@ class SharesLayers(ExchangesLossAlone):
         preset: How layers are fetched.
     """
 
+    reads_late = True
+
     def __init__(self, ranks: Ranks, *, preset: Fsdp2) -> None:
         super().__init__(ranks)
         self._preset = preset
@@ -58,7 +62,15 @@ class SharesLayers(ExchangesLossAlone):
         self, model: "PeftModel | PreTrainedModel", *, settings: "TrainingSettings"
     ) -> Shared:
         """Keep this process's part of each layer, in place; see `Sharing.share`."""
+        base: Any = model.get_base_model() if settings.method == "lora" else model
+        reads_late = is_hollow(model)
+        if reads_late:
+            leave_to_be_read(model)
         self._keep_parts(model)
+        if reads_late:
+            read_weights(
+                model, Path(base.name_or_path), make_room=self._room_for, part_of=self.part_of
+            )
         groups = trainable_groups(model, settings)
         optimiser = build_optimiser(groups, settings=settings, at_once=True)
         return Shared(model, weights_by_name(groups), optimiser)
@@ -82,6 +94,18 @@ class SharesLayers(ExchangesLossAlone):
             # The loss is a part of the step's mean already: gradients are added, not averaged.
             module.set_gradient_divide_factor(1.0)
             module.set_force_sum_reduction_for_comms(True)
+
+    def _room_for(self, weight: torch.nn.Parameter) -> torch.Tensor:
+        """Return room for this process's part of a weight, where that part stands."""
+        assert isinstance(weight, DTensor)  # noqa: S101 (fully_shard made it one)
+        offloads = self._preset.cpu_offload
+        part = weight.to_local()
+        room = torch.zeros(
+            part.shape, dtype=part.dtype, device="cpu" if offloads else self._mesh.device_type
+        )
+        return DTensor.from_local(
+            room, self._mesh, weight.placements, shape=weight.shape, stride=weight.stride()
+        )
 
     def clip(self, weights: Iterable[torch.nn.Parameter], maximum_norm: float) -> torch.Tensor:
         """Scale gradients down to a norm where that of all parts together is larger."""

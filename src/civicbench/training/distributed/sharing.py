@@ -70,6 +70,8 @@ class Sharing:
     """Whether all processes must compute and save in step: each has what the others need."""
     joins_products = True
     """Whether a layer and its adapter may be computed as one product."""
+    reads_late = False
+    """Whether each process reads its own part of the base's weights."""
     casts = True
     """Whether the loop chooses the number format of products."""
 
