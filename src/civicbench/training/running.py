@@ -105,7 +105,7 @@ def train(
         shares_weights=preset.shares_weights,
     )
     if choose_device() == "cpu":
-        return_large_blocks(settings)
+        return_large_blocks(settings, shares_weights=preset.shares_weights)
     sharing = build_sharing(preset, ranks=ranks)
     model = build_trainable_model(
         settings, inputs.prepared, spread=inputs.spread, reads_late=sharing.reads_late

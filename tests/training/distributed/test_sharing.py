@@ -17,7 +17,9 @@ from civicbench.training.running import read_training_record
 
 ROOT = Path(__file__).resolve().parents[3]
 # Rows whose lengths differ, so that processes have unequal numbers of passes of this size.
-PLAIN = {"batch_size_rows": 4, "micro_batch_tokens": 60, "held_out_every_steps": 3, "keep": "best"}
+PLAIN = {
+    "batch_size_rows": 4, "micro_batch_tokens": 60, "held_out_every_steps": 3, "keep": "best",
+}  # fmt: skip
 FULL = {
     "batch_size_rows": 4, "method": "full", "rank": None, "alpha": None, "target_modules": None,
     "learning_rate": 1e-3,
@@ -34,7 +36,12 @@ WEIGHT = 1e-6
 
 
 def piece(name: str, processes: int, settings: Mapping[str, Any], **more: Any) -> dict[str, Any]:
-    return {"name": name, "processes": processes, "settings": dict(settings), **more}
+    return {
+        "name": name,
+        "processes": processes,
+        "settings": {**settings, "precision": "float32"},
+        **more,
+    }
 
 
 PIECES = [
