@@ -118,7 +118,7 @@ def group_among(processes: int, *, meeting: str, machines: int, machine: int) ->
 def logs_folder(workspace: Workspace, *, recipe: str) -> Path:
     """Return a new place for the logs of a run's processes."""
     begun = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
-    return workspace.home / "launches" / f"{begun}-{recipe}"
+    return workspace.launches / f"{begun}-{recipe}"
 
 
 def _require_free(port: int) -> None:

@@ -1,6 +1,6 @@
 """Runs shared by several processes, as a program: python -m tests.training.distributed.runs.
 
-    python -m tests.training.distributed.runs FOLDER
+    python -m tests.training.distributed.runs FOLDER [--deepspeed]
 
 Reads pieces of work from standard input, one JSON object a line, does each, and prints how its
 processes ended. Processes are forked, so that a piece costs no start of an interpreter.
@@ -88,8 +88,17 @@ def start(piece: dict[str, Any], inputs: TrainingInputs, folder: Path) -> list[i
     return found
 
 
+def get_deepspeed_ready() -> None:
+    """Import DeepSpeed before processes are forked, and have it compile nothing."""
+    import deepspeed.ops
+
+    deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+
+
 def main() -> None:
     folder = Path(sys.argv[1])
+    if "--deepspeed" in sys.argv:
+        get_deepspeed_ready()
     prepared = prepare_tiny(folder / "home")
     renderer = load_renderer(prepared)
     inputs = make_inputs(prepared, renderer, rows=14, held_out=make_examples(renderer, rows=5))
