@@ -85,6 +85,8 @@ class TrainingLoop:
         if settings.method == "lora" and not spread and self.sharing.joins_products:
             join_adapter_products(model)
         self._prepare(model)
+        # Counted before it is shared out: DeepSpeed leaves each process an empty weight.
+        self.trained_numbers = sum(w.numel() for w in model.parameters() if w.requires_grad)
         shared = self.sharing.share(model, settings=settings)
         self.trained_model = model
         self.model, self.weights, self.optimiser = shared.model, shared.weights, shared.optimiser

@@ -76,7 +76,7 @@ def save_run(
         steps=state.steps,
         prompt_tokens=sum(len(e.rendered.prompt_ids) for e in conversations),
         trained_tokens=sum(len(e.rendered.completion_ids) for e in conversations),
-        trainable_parameters=sum(weight.numel() for weight in loop.weights.values()),
+        trainable_parameters=loop.trained_numbers,
         kept_step=state.best_step if settings.keep == "best" else None,
         stopped_early=state.steps < loop.order.steps,
         curve=state.curve,
