@@ -15,6 +15,7 @@ _FILES = {
     "recipe": "recipes/*.yaml",
     "dataset": "datasets/*/dataset.yaml",
     "training": "training/*.yaml",
+    "distributed": "training/distributed/*.yaml",
     "suite": "evaluation/*/suite.yaml",
     "model": "configs/models/*.yaml",
     "gate": "configs/gates/*.yaml",

@@ -11,10 +11,11 @@ from civicbench.core.files import write_json_whole
 from civicbench.core.ranks import Ranks
 from civicbench.models.loading import PROVENANCE_NAME
 from civicbench.models.prepare import PreparedModel
-from civicbench.training.adapting import build_trainable_model, save_trained
+from civicbench.training.adapting import build_trainable_model
 from civicbench.training.examples import Example
 from civicbench.training.loop import TrainingLoop
 from civicbench.training.objectives import build_objective
+from civicbench.training.outcome import Outcome
 from civicbench.training.settings import TrainingSettings
 
 FULL: dict[str, Any] = {
@@ -73,7 +74,7 @@ def steps(
 
 def save(model: Any, settings: TrainingSettings, prepared: PreparedModel, folder: Path) -> Path:
     """Write what training made, with the provenance that loading asks for."""
-    save_trained(model, settings, base_name=prepared.record.name, folder=folder)
+    Outcome.of(model).write(folder, base_name=prepared.record.name)
     write_json_whole(
         folder / PROVENANCE_NAME, {"base_weights_digest": prepared.record.weights_digest}
     )

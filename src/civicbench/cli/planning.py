@@ -22,7 +22,11 @@ _SHARDINGS = ("ddp", "layers", "zero1", "zero2", "zero3")
 )  # fmt: skip
 @click.option(
     "--sharding", type=click.Choice(_SHARDINGS),
-    help="How several GPUs share: a copy on each, layers in turn, or ZeRO's formulas.",
+    help="How several share: a copy on each, layers in turn, or parts (zero3 is FSDP2's).",
+)  # fmt: skip
+@click.option(
+    "--processes", type=click.IntRange(min=1),
+    help="Plan for this machine shared by so many processes, as `launch --processes` starts them.",
 )  # fmt: skip
 @click.option("--fit", is_flag=True, help="Propose changes that make it fit, cheapest first.")
 @click.option("--allow-quantisation", is_flag=True, help="Let --fit hold the base in 4 bits.")
@@ -32,6 +36,7 @@ def plan(
     overrides: tuple[str, ...],
     hardware: str | None,
     sharding: str | None,
+    processes: int | None,
     fit: bool,
     allow_quantisation: bool,
     as_json: bool,
@@ -45,6 +50,7 @@ def plan(
     wish = Wish(
         devices=parse_devices(hardware) if hardware is not None else None,
         sharding=sharding,  # type: ignore[arg-type]  # one of the choices above
+        processes=processes,
         fit=fit,
         allow_quantisation=allow_quantisation,
     )
@@ -148,11 +154,6 @@ def _print_fits(found: "PlannedFits", *, fits: bool) -> None:
         click.echo(
             f"Nothing fits: with every change each device is short by {found.short_by_gb:.2f} GB."
         )
-        if found.shared_out_gb is not None:
-            click.echo(
-                f"With weights shared out (FSDP2, ZeRO-3) it would need {found.shared_out_gb:.2f} "
-                "GB of each device; nothing here runs that yet."
-            )
         return
     rows = [
         (

@@ -9,14 +9,19 @@ from civicbench.cli.stopping import stops_when_asked
 
 recipe_argument = click.argument("recipe")
 overrides_argument = click.argument("overrides", nargs=-1, metavar="[KEY.PATH=VALUE]...")
+_resume = click.option(
+    "--resume", "must_resume", is_flag=True,
+    help="Go on from a checkpoint of this very run, or refuse and say what differs.",
+)  # fmt: skip
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 
 
 @click.command()
 @recipe_argument
 @overrides_argument
+@_resume
 @_json
-def run(recipe: str, overrides: tuple[str, ...], as_json: bool) -> None:
+def run(recipe: str, overrides: tuple[str, ...], must_resume: bool, as_json: bool) -> None:
     """Run RECIPE the whole way: data, training, evaluation, registry, card.
 
     Stages that stand done are not run again. Exits with 3 where the gate is not met, and with 75
@@ -36,7 +41,13 @@ def run(recipe: str, overrides: tuple[str, ...], as_json: bool) -> None:
         if ranks is not None and ranks.rank > 0:
             return
         loaded = load_recipe(recipe, overrides=overrides)
-        outcome = run_recipe(loaded, workspace=workspace, reporter=Reporter(), ranks=ranks)
+        outcome = run_recipe(
+            loaded,
+            workspace=workspace,
+            reporter=Reporter(),
+            ranks=ranks,
+            must_resume=must_resume,
+        )
     if as_json:
         print_json(
             {
@@ -68,10 +79,7 @@ def run(recipe: str, overrides: tuple[str, ...], as_json: bool) -> None:
 @click.command()
 @recipe_argument
 @overrides_argument
-@click.option(
-    "--resume", "must_resume", is_flag=True,
-    help="Go on from a checkpoint of this very run, or refuse and say what differs.",
-)  # fmt: skip
+@_resume
 def train(recipe: str, overrides: tuple[str, ...], must_resume: bool) -> None:
     """Run RECIPE up to its trained weights.
 

@@ -12,17 +12,44 @@ from typing import Any, TypeVar
 
 import torch
 import torch.distributed as distributed
+from torch.distributed.rendezvous import rendezvous
 
 from civicbench.core.errors import WorkFailedError
 
 # The first process may train for days before it has something for the others to do.
 _WAIT = datetime.timedelta(days=30)
+# Until then all must have come, once the first has: a machine may start later than another.
+_MEETING = datetime.timedelta(minutes=10)
 _Work = TypeVar("_Work")
 
 
 def rank_of_this_process() -> int:
     """Return this process's rank; 0 where it is alone."""
     return int(os.environ.get("RANK", "0"))
+
+
+def _meet_others(size: int) -> None:
+    """Join the others at the first process's port.
+
+    Raises:
+        WorkFailedError: Not all came in time, or the port is taken.
+    """
+    # Messages are small and stand in main memory, whatever the model stands on; the parts of a
+    # model that is shared out are exchanged between GPUs.
+    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    try:
+        store, rank, _ = next(rendezvous("env://", timeout=_MEETING))
+        store.set_timeout(_WAIT)
+        distributed.init_process_group(
+            backend, store=store, rank=rank, world_size=size, timeout=_WAIT
+        )
+    except (RuntimeError, ValueError) as error:
+        raise WorkFailedError(
+            "the processes of this run did not meet",
+            where=f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}",
+            got=str(error).splitlines()[0],
+            remedy="look whether all machines reach that name and port, and whether it is free",
+        ) from error
 
 
 class Ranks:
@@ -46,8 +73,7 @@ class Ranks:
         if torch.cuda.is_available():
             torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
         if not distributed.is_initialized():
-            # Messages are small and stand in main memory, whatever the model stands on.
-            distributed.init_process_group("gloo", timeout=_WAIT)
+            _meet_others(size)
         return cls(rank=rank_of_this_process(), size=size)
 
     def tell(self, message: Any) -> None:
@@ -81,6 +107,14 @@ class Ranks:
             results = self._gather(own) if self.size > 1 else [own]
             for piece, result in zip(pieces, results, strict=False):
                 take(piece, result)
+
+    def meet(self) -> None:
+        """Wait until every process has come here.
+
+        Raises:
+            WorkFailedError: Another process has gone.
+        """
+        self.add(torch.zeros(1))
 
     def add(self, values: torch.Tensor) -> None:
         """Replace a tensor by its sum over all processes, in place.

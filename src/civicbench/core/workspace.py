@@ -105,6 +105,11 @@ class Workspace:
         return self.home / "fetched"
 
     @property
+    def launches(self) -> Path:
+        """Logs of processes that were started together, by when that was."""
+        return self.home / "launches"
+
+    @property
     def locks(self) -> Path:
         """Lock files; a lock ends with its process."""
         return self.home / "locks"

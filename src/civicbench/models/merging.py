@@ -13,6 +13,7 @@ from civicbench.models.trained import (
     CONFIGURATION_NAME,
     load_trained,
     trained_kind,
+    weights_of,
     write_configuration,
     write_weights,
 )
@@ -83,7 +84,7 @@ def write_merged(
             answer_log_likelihoods(model, rows),
             tolerance_nats=TOLERANCE_NATS["float32"],
         )
-    write_weights(model, folder=folder, precision=precision)
+    write_weights(weights_of(model), folder=folder, precision=precision)
     source = trained if full else prepared.folder
     write_configuration(source / CONFIGURATION_NAME, folder=folder, precision=precision)
     del model  # the written one is loaded now: two would double the memory

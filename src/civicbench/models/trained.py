@@ -127,22 +127,27 @@ def stored_precision(folder: Path) -> Precision:
     return "bfloat16" if named == "bfloat16" else "float32"
 
 
-def write_weights(model: "PreTrainedModel", *, folder: Path, precision: Precision) -> None:
+def weights_of(model: "PreTrainedModel") -> "dict[str, torch.Tensor]":
+    """Return a model's weights by name, each once: none that is tied to another."""
+    tied = set(model.all_tied_weights_keys)
+    return {name: weight for name, weight in model.state_dict().items() if name not in tied}
+
+
+def write_weights(
+    weights: "Mapping[str, torch.Tensor]", *, folder: Path, precision: Precision
+) -> None:
     """Write a model's weights as `model.safetensors`, in parts with an index where they are large.
 
     Args:
-        model: The model; it is left as it is.
+        weights: The weights by name, each once; see `weights_of`.
         folder: Gets the files.
         precision: Number format in which they are written.
     """
     from huggingface_hub import save_torch_state_dict
 
     dtype = torch_precision(precision)
-    weights: Mapping[str, torch.Tensor] = model.state_dict()
-    tied = sorted(model.all_tied_weights_keys)
     save_torch_state_dict(
-        # A weight that is tied to another would be written twice once it is converted.
-        {name: weight.detach().to(dtype) for name, weight in weights.items() if name not in tied},
+        {name: weight.detach().to(dtype) for name, weight in weights.items()},
         folder,
         max_shard_size=_LARGEST_FILE,
         metadata={"format": "pt"},

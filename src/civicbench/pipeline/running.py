@@ -35,6 +35,7 @@ from civicbench.registry.evidence import Evidence, Measurements
 from civicbench.registry.gates import GateVerdict
 from civicbench.registry.registry import Registry
 from civicbench.registry.versions import VersionSummary
+from civicbench.training.distributed.presets import load_preset
 from civicbench.training.inputs import TrainingInputs
 from civicbench.training.resuming import look_for_checkpoint
 from civicbench.training.running import (
@@ -138,7 +139,8 @@ def training_inputs(inputs: RunInputs) -> TrainingInputs:
         train=inputs.train,
         held_out=inputs.held_out,
         snapshot_digest=inputs.data.digest,
-        spread=spread_over_devices(inputs),
+        spread=spread_over_devices(inputs)
+        and not load_preset(inputs.recipe.training.distributed).shares_weights,
     )
 
 
@@ -149,6 +151,7 @@ def run_evaluation(
     reporter: Reporter,
     also: Sequence[Contender] = (),
     ranks: "Ranks | None" = None,
+    must_resume: bool = False,
 ) -> tuple[RunInputs, StageOutput, RecipeScores]:
     """Run a recipe up to its scores.
 
@@ -158,11 +161,14 @@ def run_evaluation(
         reporter: Told what is going on.
         also: Adapters on the same base that are scored beside the recipe's own.
         ranks: The processes that share training and scoring.
+        must_resume: Refuse to train from nothing.
 
     Returns:
         The checked inputs, the training stage's output, and all scores.
     """
-    inputs, trained = run_training(recipe, workspace=workspace, reporter=reporter, ranks=ranks)
+    inputs, trained = run_training(
+        recipe, workspace=workspace, reporter=reporter, ranks=ranks, must_resume=must_resume
+    )
     own = Contender(
         recipe.registered_name,
         read_training_record(trained.folder).adapter_digest,
@@ -173,7 +179,12 @@ def run_evaluation(
 
 
 def run_recipe(
-    recipe: Recipe, *, workspace: Workspace, reporter: Reporter, ranks: "Ranks | None" = None
+    recipe: Recipe,
+    *,
+    workspace: Workspace,
+    reporter: Reporter,
+    ranks: "Ranks | None" = None,
+    must_resume: bool = False,
 ) -> Outcome:
     """Run a recipe the whole way; stages that stand done are not run again.
 
@@ -182,6 +193,7 @@ def run_recipe(
         workspace: Where work is kept.
         reporter: Told what is going on.
         ranks: The processes that share training and scoring.
+        must_resume: Refuse to train from nothing.
 
     Raises:
         CivicbenchError: A part is absent, an input has mistakes, or training had to stop.
@@ -189,7 +201,7 @@ def run_recipe(
     from civicbench.cards.card import write_registered_card
 
     inputs, trained, scores = run_evaluation(
-        recipe, workspace=workspace, reporter=reporter, ranks=ranks
+        recipe, workspace=workspace, reporter=reporter, ranks=ranks, must_resume=must_resume
     )
     record = read_training_record(trained.folder)
     comparisons = scores.tuned.comparisons
@@ -219,17 +231,15 @@ def run_recipe(
         )
         evidence = judge_evidence(evidence, recipe, training=trained.record.key, registry=registry)
         verdict = evidence.gate
-        known = registry.find(evidence.digest)
+        said = "found registered" if registry.find(evidence.digest) else "registered"
         version = registry.register(
             evidence,
             measurements=measurements,
             files={**trained_files(trained), **score_files(scores)},
         )
-        said = "found registered" if known else "registered"
-        mark = "=" if known else "+"
-        reporter.say(
-            f"{mark} {version.model} version {version.number}: {said} as {version.digest[:12]}"
-        )
+        mark = "+" if said == "registered" else "="
+        name = f"{version.model} version {version.number}"
+        reporter.say(f"{mark} {name}: {said} as {version.digest[:12]}")
         card = write_registered_card(
             registry, version.digest, folder=workspace.cards / version.digest[:20]
         )

@@ -30,8 +30,9 @@ from civicbench.registry.gate_files import load_gate
 from civicbench.registry.gates import Gate, Rule
 from civicbench.registry.rules.changes import DomainGain, OverRefusal, SafetyChange
 from civicbench.registry.rules.records import JudgeAgreement
+from civicbench.training.distributed.presets import PRESET_KIND, load_preset, preset_misfits
 from civicbench.training.methods import load_method
-from civicbench.training.settings import TrainingSettings
+from civicbench.training.settings import AUTO, TrainingSettings
 from civicbench.training.tracking import TrackerSettings, load_tracker_settings
 
 _SETTING_MISSING = re.compile(r"training\.(?!use:)\w+: missing$")
@@ -143,7 +144,9 @@ def _unknown_names(mapping: dict[str, Any]) -> list[str]:
     use = training.get("use") if isinstance(training, dict) else None
     suites, trackers = mapping.get("evaluation"), mapping.get("trackers")
     mixing = mapping.get("mixing")
+    sharing = training.get("distributed") if isinstance(training, dict) else None
     named = [
+        (PRESET_KIND, None if sharing == AUTO else sharing, "training.distributed"),
         ("configs/models/{name}.yaml", mapping.get("model"), "model"),
         ("datasets/{name}/dataset.yaml", mapping.get("dataset"), "dataset"),
         ("training/{name}.yaml", use, "training.use"),
@@ -200,6 +203,10 @@ def _misfits(recipe: Recipe) -> list[str]:
                 f"and this recipe trains on {recipe.settings.dataset}"
             )
     found += _data_misfits(recipe)
+    found += [
+        f"training.distributed: {misfit}"
+        for misfit in preset_misfits(load_preset(recipe.training.distributed), recipe.training)
+    ]
     method = load_method(recipe.settings.training.use).settings.method
     if recipe.training.method != method:
         found.append(

@@ -15,11 +15,13 @@ from civicbench.models.settings import ModelEntry
 from civicbench.recipes.settings import RecipeSettings
 from civicbench.registry.gates import Gate
 from civicbench.training.devices import DeviceEntry
+from civicbench.training.distributed.presets import DistributedPreset
 from civicbench.training.settings import TrainingMethod
 from civicbench.training.tracking import TrackerSettings
 
 _KINDS: dict[str, type[BaseModel]] = {
     "dataset": DatasetSettings,
+    "distributed": DistributedPreset,
     "gate": Gate,
     "hardware": DeviceEntry,
     "licence": LicenceTerms,

@@ -2,22 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from civicbench.core.errors import InvalidInputError
-from civicbench.core.files import copy_file_whole, write_json_whole
 from civicbench.core.settings import suggest
 from civicbench.models.loading import load_base
 from civicbench.models.prepare import PreparedModel
-from civicbench.models.trained import (
-    ADAPTER_CONFIGURATION_NAME,
-    ADAPTER_WEIGHTS_NAME,
-    CONFIGURATION_NAME,
-    GENERATION_NAME,
-    stored_precision,
-    write_weights,
-)
 from civicbench.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
@@ -100,7 +90,11 @@ def check_method(settings: TrainingSettings, prepared: PreparedModel) -> None:
 
 
 def build_trainable_model(
-    settings: TrainingSettings, prepared: PreparedModel, *, spread: bool
+    settings: TrainingSettings,
+    prepared: PreparedModel,
+    *,
+    spread: bool,
+    reads_late: bool = False,
 ) -> "PeftModel | PreTrainedModel":
     """Return the loaded base with a fresh adapter on it, its weights seeded; or the base, for full.
 
@@ -110,6 +104,8 @@ def build_trainable_model(
         settings: The training settings.
         prepared: The verified base model.
         spread: Whether the base's layers are spread over several GPUs.
+        reads_late: Whether each process will read its own part of the weights: they are left out,
+            unless the adapter's start is computed from them.
 
     Raises:
         InvalidInputError: As `check_method` raises.
@@ -120,12 +116,16 @@ def build_trainable_model(
 
     check_method(settings, prepared)
     full = settings.method == "full"
-    base = load_base(
-        prepared,
-        precision="float32" if full else settings.precision,
-        quantisation=settings.quantisation,
-        spread=spread,
-    )
+    precision = "float32" if full else settings.precision
+    from_weights = settings.initialisation != "zero" or settings.weight_decomposed
+    if reads_late and not from_weights:
+        from civicbench.training.distributed.hollow import load_hollow
+
+        base = load_hollow(prepared, precision=precision)
+    else:
+        base = load_base(
+            prepared, precision=precision, quantisation=settings.quantisation, spread=spread
+        )
     if full:
         return base
     assert settings.rank  # noqa: S101 (validated)
@@ -181,91 +181,6 @@ def trainable_groups(
         )
         for (is_b, is_matrix), weights in sorted(found.items(), key=lambda group: group[0])
     ]
-
-
-def save_trained(
-    model: "PeftModel | PreTrainedModel",
-    settings: TrainingSettings,
-    *,
-    base_name: str,
-    folder: Path,
-) -> None:
-    """Write what training made: an adapter on the untouched base, or every weight.
-
-    An adapter is `adapter_model.safetensors` and `adapter_config.json`. A fully trained model is
-    `model.safetensors` (in parts, with an index, where it is large) in the number format of the
-    base's files, beside the base's `config.json`.
-
-    Args:
-        model: From `build_trainable_model`, trained.
-        settings: The training settings.
-        base_name: The base model's name; no machine's path is written.
-        folder: Gets the files; made where absent.
-    """
-    from peft import PeftModel
-    from safetensors.torch import save_file
-
-    folder.mkdir(parents=True, exist_ok=True)
-    if settings.method == "full":
-        assert not isinstance(model, PeftModel)  # noqa: S101 (full has no adapter)
-        source = Path(model.name_or_path)
-        write_weights(model, folder=folder, precision=stored_precision(source))
-        for name in (CONFIGURATION_NAME, GENERATION_NAME):
-            if (source / name).is_file():
-                copy_file_whole(source / name, folder / name)
-        return
-    configuration, weights = _plain_adapter(model)
-    save_file(weights, folder / ADAPTER_WEIGHTS_NAME, metadata={"format": "pt"})
-    written = {
-        **configuration.to_dict(),
-        "base_model_name_or_path": base_name,
-        "inference_mode": True,
-        # PEFT keeps the layers' names in a set, whose order changes from process to process.
-        "target_modules": sorted(configuration.target_modules),
-    }
-    write_json_whole(folder / ADAPTER_CONFIGURATION_NAME, written)
-
-
-def _plain_adapter(
-    model: "PeftModel",
-) -> "tuple[LoraConfig, dict[str, torch.Tensor]]":
-    """Return the adapter as a plain one on the untouched base: its configuration and weights.
-
-    PiSSA trains on what is left of the base below the adapter's start. With W the base,
-    W - sB0A0 what is left and sBA the adapter, the trained layer is W + s(BA - B0A0): an adapter
-    of twice the rank on W itself (arXiv 2404.02948, appendix C).
-
-    Args:
-        model: The base with its trained adapter.
-    """
-    import torch
-    from peft import get_peft_model_state_dict
-
-    def weights(name: str) -> "dict[str, torch.Tensor]":
-        found = get_peft_model_state_dict(model, adapter_name=name, save_embedding_layers=False)
-        return {key: value.detach().float().cpu() for key, value in found.items()}
-
-    configuration = model.peft_config[ADAPTER_NAME]
-    trained = weights(ADAPTER_NAME)
-    if INITIAL_NAME in model.peft_config:
-        start = weights(INITIAL_NAME)
-        joined = {
-            key: torch.cat((value, start[key]), dim=0)
-            if "lora_A" in key
-            else torch.cat((value, -start[key]), dim=1)
-            for key, value in trained.items()
-        }
-        rank = 2 * configuration.r
-        root = configuration.use_rslora
-        scaling = configuration.lora_alpha / (configuration.r**0.5 if root else configuration.r)
-        configuration = replace(
-            configuration,
-            r=rank,
-            lora_alpha=scaling * (rank**0.5 if root else rank),
-            init_lora_weights=True,
-        )
-        trained = joined
-    return configuration, {key: value.contiguous() for key, value in trained.items()}
 
 
 def _keep_start(model: "PeftModel", configuration: "LoraConfig") -> None:

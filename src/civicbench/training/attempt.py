@@ -62,9 +62,13 @@ class Attempt:
         self._loop = loop
         self._held_out = held_out
         self._metrics = folder / METRICS_NAME
-        self._checkpoints = Checkpoints(checkpoints, kept=settings.checkpoints_kept)
+        writers = loop.ranks if loop.sharing.in_step else None
+        self._checkpoints = Checkpoints(
+            checkpoints, kept=settings.checkpoints_kept, writers=writers
+        )
         self._reporter = reporter
         self._leads = loop.ranks.rank == 0
+        self._writes = self._leads or loop.sharing.in_step
         self._state = RunState(run=dict(run))
         self._trackers: Sequence[Tracker] = ()
 
@@ -138,11 +142,11 @@ class Attempt:
                     self._note_held_out(self._loop.mean_loss(self._held_out))
                 asked = taken.stop_asked
                 due = self._state.steps % self._settings.checkpoint_every_steps == 0
-                if self._leads and (due or asked):
+                if self._writes and (due or asked):
                     self._save()
                 if asked:
                     # The others wait until everything is kept: one that ends ends them all.
-                    self._loop.ranks.add(torch.zeros(1))
+                    self._loop.ranks.meet()
                     raise self._stopped(signals)
                 advance(1)
         if self._settings.keep == "best":
@@ -173,7 +177,7 @@ class Attempt:
         self._state = self._state.model_copy(update={"held_out_curve": curve})
         self._tell({"eval_loss": loss})
         is_best = self._state.best_step == self._state.steps
-        if self._leads and is_best and self._settings.keep == "best":
+        if self._writes and is_best and self._settings.keep == "best":
             self._checkpoints.write(
                 BEST, self._state.steps, lambda folder: write_weights(folder, loop=self._loop)
             )
@@ -228,7 +232,8 @@ class Attempt:
         self._checkpoints.write(
             CHECKPOINT, state.steps, lambda folder: write_state(folder, state, loop=self._loop)
         )
-        self._checkpoints.prune(best_step=lambda folder: read_state(folder).best_step)
+        if self._leads:
+            self._checkpoints.prune(best_step=lambda folder: read_state(folder).best_step)
 
     def _stopped(self, signals: StopSignals) -> StoppedError:
         by = signals.noted.name if signals.noted is not None else "a signal to another process"

@@ -9,6 +9,7 @@ from civicbench.core.documents import read_text
 from civicbench.core.errors import InvalidInputError
 from civicbench.core.files import remove_folder, rename_folder_whole, write_json_whole
 from civicbench.core.progress import Reporter
+from civicbench.core.ranks import Ranks
 
 _MARK = "whole.json"
 CHECKPOINT = "checkpoint"
@@ -21,11 +22,13 @@ class Checkpoints:
     Args:
         folder: Where they stand.
         kept: How many are kept.
+        writers: The processes that write a part each; None where one writes all.
     """
 
-    def __init__(self, folder: Path, *, kept: int) -> None:
+    def __init__(self, folder: Path, *, kept: int, writers: Ranks | None = None) -> None:
         self.folder = folder
         self._kept = kept
+        self._writers = writers or Ranks()
 
     def path(self, kind: str, step: int) -> Path:
         """Return where a checkpoint stands.
@@ -39,22 +42,32 @@ class Checkpoints:
     def write(self, kind: str, step: int, fill: Callable[[Path], None]) -> None:
         """Write a checkpoint whole; where one of that name stands, it is replaced.
 
+        Every process that writes a part calls this; the first one makes the folder, and puts it
+        into its place once all have written.
+
         Args:
             kind: `CHECKPOINT` or `BEST`.
             step: Steps that were taken.
-            fill: Writes its files into a folder.
+            fill: Writes this process's files into a folder.
 
         Raises:
             DiskFullError: No space; those before it are kept.
+            WorkFailedError: Another process has gone.
         """
         final = self.path(kind, step)
         partial = final.with_name(f"{final.name}.partial")
-        remove_folder(partial)
-        partial.mkdir(parents=True)
+        leads = self._writers.rank == 0
+        if leads:
+            remove_folder(partial)
+            partial.mkdir(parents=True)
+        self._writers.meet()
         fill(partial)
-        write_json_whole(partial / _MARK, digest_files(partial, exclude={_MARK}))
-        remove_folder(final)
-        rename_folder_whole(partial, final)
+        self._writers.meet()
+        if leads:
+            write_json_whole(partial / _MARK, digest_files(partial, exclude={_MARK}))
+            remove_folder(final)
+            rename_folder_whole(partial, final)
+        self._writers.meet()
 
     def prune(self, *, best_step: Callable[[Path], int | None]) -> None:
         """Remove all but the newest, and the best that none of those kept refers to.

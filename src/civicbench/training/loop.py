@@ -6,7 +6,7 @@ step and the process, so that nothing about them has to be kept to go on later.
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,13 +15,13 @@ import torch
 
 from civicbench.core.errors import WorkFailedError
 from civicbench.core.ranks import Ranks
-from civicbench.models.loading import torch_precision
-from civicbench.training.adapting import trainable_groups
+from civicbench.models.loading import choose_device, torch_precision
+from civicbench.training.distributed.sharing import Sharing
 from civicbench.training.kernels import use_liger, uses_liger
 from civicbench.training.low_rank import join_adapter_products
 from civicbench.training.objectives import Objective
-from civicbench.training.optimising import build_optimiser, learning_rate, set_learning_rate
-from civicbench.training.ordering import StepOrder, share_out, split_passes
+from civicbench.training.optimising import learning_rate, set_learning_rate
+from civicbench.training.ordering import StepOrder, even_passes, share_out, split_passes
 from civicbench.training.packing import PACKED_ATTENTION
 from civicbench.training.settings import TrainingSettings
 
@@ -57,6 +57,7 @@ class TrainingLoop:
         model: What is trained.
         objective: The loss over the training rows.
         ranks: The processes that share each step.
+        sharing: How they share the model; a copy in each where None.
         spread: Whether the model's layers are spread over several devices.
     """
 
@@ -67,11 +68,12 @@ class TrainingLoop:
         *,
         objective: Objective,
         ranks: Ranks,
+        sharing: Sharing | None = None,
         spread: bool = False,
     ) -> None:
-        self.model = model
         self.objective = objective
         self.ranks = ranks
+        self.sharing = sharing or Sharing(ranks)
         self.order = StepOrder(
             len(objective.lengths),
             batch_size_rows=settings.batch_size_rows,
@@ -79,19 +81,15 @@ class TrainingLoop:
             seed=settings.seed,
         )
         self._settings = settings
-        groups = trainable_groups(model, settings)
-        self.weights = {name: w for group in groups for name, w in group.weights.items()}
-        self.optimiser = build_optimiser(groups, settings=settings)
-        self._device: torch.device = model.device
-        if settings.method == "lora" and not spread:
+        self._device = torch.device(choose_device())
+        if settings.method == "lora" and not spread and self.sharing.joins_products:
             join_adapter_products(model)
-        base: Any = model.get_base_model() if settings.method == "lora" else model
-        if uses_liger(settings, on_gpu=self._device.type == "cuda"):
-            use_liger(base)
-        base.set_attn_implementation(PACKED_ATTENTION)
-        base.config.use_cache = False
-        if settings.gradient_checkpointing:
-            base.gradient_checkpointing_enable({"use_reentrant": False})
+        self._prepare(model)
+        # Counted before it is shared out: DeepSpeed leaves each process an empty weight.
+        self.trained_numbers = sum(w.numel() for w in model.parameters() if w.requires_grad)
+        shared = self.sharing.share(model, settings=settings)
+        self.trained_model = model
+        self.model, self.weights, self.optimiser = shared.model, shared.weights, shared.optimiser
 
     def take_step(self, step: int, *, stop_asked: bool) -> StepResult:
         """Move the weights by one step.
@@ -106,19 +104,18 @@ class TrainingLoop:
         """
         self.model.train()
         rows = self.order.rows_of(step)
-        own = share_out(rows, lengths=self.objective.lengths, shares=self.ranks.size)[
-            self.ranks.rank
-        ]
+        shares = share_out(rows, lengths=self.objective.lengths, shares=self.ranks.size)
+        passes = self._own_passes(shares, objective=self.objective)
         weight = sum(self.objective.weights[row] for row in rows)
         self.optimiser.zero_grad(set_to_none=True)
         torch.manual_seed(self._seed_of(step))
         loss = torch.zeros((), dtype=torch.float64)
-        for rows_of_pass in self._passes(own):
+        for place, rows_of_pass in enumerate(passes, start=1):
             with self.autocast():
-                part = self.objective.loss(self.model, rows_of_pass, device=self._device) / weight
-            part.backward()  # type: ignore[no-untyped-call]
+                part = self._loss(self.objective, rows_of_pass, of=rows) / weight
+            self.sharing.backward(part, last=place == len(passes))
             loss += part.detach().double().cpu()
-        loss, stop = self._add_over_ranks(loss, stop_asked=stop_asked)
+        loss, stop = self.sharing.exchange(self.weights, loss, stop_asked=stop_asked)
         if not torch.isfinite(loss):
             raise WorkFailedError(
                 "the loss is not finite, so training stopped before it spoilt the weights",
@@ -126,9 +123,7 @@ class TrainingLoop:
                 got=str(loss.item()),
                 remedy=_ODD_ROWS,
             )
-        norm = torch.nn.utils.clip_grad_norm_(
-            self.weights.values(), self._settings.maximum_gradient_norm
-        )
+        norm = self.sharing.clip(self.weights.values(), self._settings.maximum_gradient_norm)
         if not torch.isfinite(norm):
             raise WorkFailedError(
                 "a gradient is not finite, so training stopped before it spoilt the weights",
@@ -138,7 +133,7 @@ class TrainingLoop:
             )
         rate = learning_rate(self._settings, step=step, steps=self.order.steps)
         set_learning_rate(self.optimiser, rate)
-        self.optimiser.step()
+        self.sharing.step(self.optimiser)
         return StepResult(float(loss), rate, float(norm), stop)
 
     def mean_loss(self, objective: Objective) -> float:
@@ -152,10 +147,12 @@ class TrainingLoop:
         size = self._settings.batch_size_rows
         chunks = [by_length[i : i + size] for i in range(0, len(by_length), size)]
         total = torch.zeros((), dtype=torch.float64)
-        for chunk in chunks[self.ranks.rank :: self.ranks.size]:
-            for rows in self._passes(chunk, objective=objective):
+        for start in range(0, len(chunks), self.ranks.size):
+            shares = chunks[start : start + self.ranks.size]
+            shares += [[] for _ in range(self.ranks.size - len(shares))]
+            for rows in self._own_passes(shares, objective=objective):
                 with torch.no_grad(), self.autocast():
-                    loss = objective.loss(self.model, rows, device=self._device)
+                    loss = self._loss(objective, rows, of=shares[0])
                 total += loss.double().cpu()
         self.ranks.add(total)
         return float(total) / sum(objective.weights)
@@ -166,48 +163,57 @@ class TrainingLoop:
         with torch.autocast(
             self._device.type,
             dtype=torch_precision("bfloat16"),
-            enabled=self._settings.precision == "bfloat16",
+            enabled=self._settings.precision == "bfloat16" and self.sharing.casts,
         ):
             yield
 
-    def _passes(self, rows: list[int], *, objective: Objective | None = None) -> list[list[int]]:
-        if not rows:
+    def _prepare(self, model: "PeftModel | PreTrainedModel") -> None:
+        """Let the base read packed rows, with the kernels and the memory that the settings ask."""
+        base: Any = model.get_base_model() if self._settings.method == "lora" else model
+        if uses_liger(self._settings, on_gpu=self._device.type == "cuda"):
+            use_liger(base)
+        base.set_attn_implementation(PACKED_ATTENTION)
+        base.config.use_cache = False
+        if self._settings.gradient_checkpointing:
+            base.gradient_checkpointing_enable({"use_reentrant": False})
+
+    def _own_passes(
+        self, shares: Sequence[list[int]], *, objective: Objective
+    ) -> Sequence[list[int]]:
+        """Return this process's rows in forward passes.
+
+        Where each process holds a part of the model, all take as many passes, since each of them
+        has the others fetch its layers: a pass without rows is an empty list.
+        """
+        own = shares[self.ranks.rank]
+        least, limit = self._settings.gradient_accumulation_steps, self._settings.micro_batch_tokens
+        if self.sharing.in_step:
+            return even_passes(shares, lengths=objective.lengths, least=least, limit_tokens=limit)[
+                self.ranks.rank
+            ]
+        if not own:
             return []
-        return split_passes(
-            rows,
-            lengths=(objective or self.objective).lengths,
-            least=self._settings.gradient_accumulation_steps,
-            limit_tokens=self._settings.micro_batch_tokens,
-        )
+        return split_passes(own, lengths=objective.lengths, least=least, limit_tokens=limit)
+
+    def _loss(
+        self, objective: Objective, rows: Sequence[int], *, of: Sequence[int]
+    ) -> torch.Tensor:
+        """Return the summed loss of rows.
+
+        Without rows it is nothing times the loss of the shortest row of those that all share: the
+        process computes beside the others, and adds nothing.
+        """
+        if rows:
+            return objective.loss(self.model, rows, device=self._device)
+        shortest = min(of, key=lambda row: objective.lengths[row])
+        return 0.0 * objective.loss(self.model, [shortest], device=self._device)
 
     def _seed_of(self, step: int) -> int:
         entropy = np.random.SeedSequence([self._settings.seed, step, self.ranks.rank])
         return int(entropy.generate_state(1, np.uint64)[0] >> 1)
 
-    def _add_over_ranks(self, loss: torch.Tensor, *, stop_asked: bool) -> tuple[torch.Tensor, bool]:
-        """Add loss, gradients and wishes to stop over all processes, in one exchange."""
-        if self.ranks.size == 1:
-            return loss, stop_asked
-        gradients = []
-        for weight in self.weights.values():
-            if weight.grad is None:  # this process had no row of the step
-                weight.grad = torch.zeros_like(weight)
-            gradients.append(weight.grad)
-        own = [gradient.reshape(-1).float().cpu() for gradient in gradients]
-        # As two float32 numbers the loss keeps what a float64 would.
-        high = loss.float()
-        tail = torch.stack([high, (loss - high.double()).float(), torch.tensor(float(stop_asked))])
-        packed = torch.cat([*own, tail])
-        self.ranks.add(packed)
-        start = 0
-        for gradient in gradients:
-            end = start + gradient.numel()
-            gradient.copy_(packed[start:end].view_as(gradient))
-            start = end
-        return packed[-3].double() + packed[-2].double(), bool(packed[-1] > 0)
-
     def _broken_gradient(self) -> str:
         for name, weight in self.weights.items():
-            if weight.grad is not None and not torch.isfinite(weight.grad).all():
+            if not self.sharing.is_finite(weight):
                 return name
         return "their norm"

@@ -13,14 +13,17 @@ if TYPE_CHECKING:
 
 
 def build_optimiser(
-    groups: "Sequence[TrainableGroup]", *, settings: TrainingSettings
+    groups: "Sequence[TrainableGroup]", *, settings: TrainingSettings, at_once: bool = False
 ) -> torch.optim.AdamW:
     """Return AdamW (arXiv 1711.05101) over groups of weights.
 
     Args:
         groups: The weights, with their share of the learning rate and their weight decay.
         settings: The training settings.
+        at_once: Update many weights in one call where no fused update does: each call on a
+            weight that is held in parts costs more than its numbers.
     """
+    fused = settings.kernels == "auto"
     return torch.optim.AdamW(
         [
             {
@@ -31,7 +34,8 @@ def build_optimiser(
             for group in groups
         ],
         lr=settings.learning_rate,
-        fused=settings.kernels == "auto",
+        fused=fused,
+        foreach=True if at_once and not fused else None,
     )
 
 

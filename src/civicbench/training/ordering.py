@@ -95,3 +95,33 @@ def rounded_tokens(tokens: int) -> int:
     """
     step = max(1, 1 << (tokens // 32).bit_length() - 1) if tokens >= 32 else 1
     return -(-tokens // step) * step
+
+
+def even_passes(
+    shares: Sequence[Sequence[int]],
+    *,
+    lengths: Sequence[int],
+    least: int,
+    limit_tokens: int | None,
+) -> list[list[list[int]]]:
+    """Return every rank's rows in forward passes, as many for each: some empty where rows lack.
+
+    Args:
+        shares: The ranks' rows.
+        lengths: Tokens of every row, by position.
+        least: Passes at least, as far as there are rows.
+        limit_tokens: Most tokens of a pass; see `split_passes`.
+    """
+    count = least
+    while True:
+        found = [
+            split_passes(share, lengths=lengths, least=count, limit_tokens=limit_tokens)
+            if share
+            else []
+            for share in shares
+        ]
+        most = max(len(passes) for passes in found)
+        if most <= count:
+            break
+        count = most  # the others may as well compute in smaller passes
+    return [passes + [[] for _ in range(most - len(passes))] for passes in found]

@@ -26,7 +26,7 @@ class TrainingRecord(_Fact):
     method: str
     """What was trained: "lora" or "full"."""
     settings: dict[str, str | int | float | bool | list[str] | None]
-    """The resolved training settings, but for how often checkpoints are kept."""
+    """The resolved training settings, but for those that leave the outcome as it is."""
     seed: int
     """Seed of weights, order and dropout."""
     rows: int

@@ -13,11 +13,12 @@ from civicbench.core.stages import Stage
 from civicbench.core.workspace import Workspace
 from civicbench.models.loading import choose_device
 from civicbench.models.prepare import PreparedModel
+from civicbench.training.distributed.presets import refuse_preset
 from civicbench.training.inputs import TrainingInputs
 from civicbench.training.record import TrainingMeasurements, TrainingRecord
 from civicbench.training.saving import (
-    CADENCE_SETTINGS,
     MEASUREMENTS_NAME,
+    NEUTRAL_SETTINGS,
     RECORD_NAME,
     measure_run,
     save_run,
@@ -41,7 +42,7 @@ def training_stage(
         kind="train",
         name=f"training {settings.method} on {prepared.entry.name}",
         folder=workspace.runs,
-        settings=settings.model_dump(mode="json", exclude=set(CADENCE_SETTINGS)),
+        settings=settings.model_dump(mode="json", exclude=set(NEUTRAL_SETTINGS)),
         inputs={
             "weights": prepared.record.weights_digest,
             "tokenizer": prepared.record.tokenizer_digest,
@@ -86,28 +87,35 @@ def train(
 
     from civicbench.training.adapting import build_trainable_model
     from civicbench.training.attempt import Attempt
+    from civicbench.training.distributed.choosing import build_sharing
     from civicbench.training.loop import TrainingLoop
     from civicbench.training.memory.allocator import return_large_blocks
     from civicbench.training.memory.requirement import require_memory
     from civicbench.training.objectives import build_objective
 
     ranks = ranks or Ranks()
-    _refuse_misfits(settings, inputs, ranks=ranks)
+    _refuse_misfits(settings, inputs)
+    preset = refuse_preset(settings, processes=ranks.size, spread=inputs.spread)
     require_memory(
         inputs.prepared.entry.architecture,
         settings,
         rows=inputs.train,
         processes=ranks.size,
         spread_devices=torch.cuda.device_count() if inputs.spread else 1,
+        shares_weights=preset.shares_weights,
     )
     if choose_device() == "cpu":
-        return_large_blocks(settings)
-    model = build_trainable_model(settings, inputs.prepared, spread=inputs.spread)
+        return_large_blocks(settings, shares_weights=preset.shares_weights)
+    sharing = build_sharing(preset, ranks=ranks)
+    model = build_trainable_model(
+        settings, inputs.prepared, spread=inputs.spread, reads_late=sharing.reads_late
+    )
     loop = TrainingLoop(
         settings,
         model,
         objective=build_objective(settings, inputs.train),
         ranks=ranks,
+        sharing=sharing,
         spread=inputs.spread,
     )
     held_out = None
@@ -130,10 +138,10 @@ def train(
     finally:
         for tracker in opened:
             tracker.finish()
-    if ranks.rank > 0:
-        return
     wall_time_s = time.monotonic() - started
     save_run(settings, inputs, loop, state, folder=folder)
+    if ranks.rank > 0:
+        return
     rows = [row for step in range(resumed_from, state.steps) for row in loop.order.rows_of(step)]
     measure_run(
         tokens=sum(loop.objective.lengths[row] for row in rows),
@@ -144,8 +152,8 @@ def train(
     remove_folder(folder / CHECKPOINTS_FOLDER)
 
 
-def _refuse_misfits(settings: TrainingSettings, inputs: TrainingInputs, *, ranks: Ranks) -> None:
-    """Refuse settings that the data or the processes do not fit.
+def _refuse_misfits(settings: TrainingSettings, inputs: TrainingInputs) -> None:
+    """Refuse settings that the data do not fit.
 
     Raises:
         InvalidInputError: With the setting's name.
@@ -156,14 +164,6 @@ def _refuse_misfits(settings: TrainingSettings, inputs: TrainingInputs, *, ranks
             "a step takes more rows than there are",
             where="training.batch_size_rows",
             got=f"{batch} rows a step, {rows} rows in all",
-        )
-    if batch < ranks.size * settings.gradient_accumulation_steps:
-        raise InvalidInputError(
-            "a step has too few rows to give every process one for each of its forward passes",
-            where="training.batch_size_rows",
-            got=f"{batch} rows a step, {ranks.size} processes, "
-            f"{settings.gradient_accumulation_steps} passes",
-            remedy="raise it, or start fewer processes",
         )
     needs_held_out = settings.keep == "best" or settings.early_stopping_patience is not None
     if needs_held_out and not inputs.held_out:
@@ -179,7 +179,7 @@ def _refuse_misfits(settings: TrainingSettings, inputs: TrainingInputs, *, ranks
 def facts_of(settings: TrainingSettings, inputs: TrainingInputs) -> dict[str, str]:
     """Return what a checkpoint must agree with to be gone on from."""
     record = inputs.prepared.record
-    shaping = settings.model_dump(mode="json", exclude=set(CADENCE_SETTINGS))
+    shaping = settings.model_dump(mode="json", exclude=set(NEUTRAL_SETTINGS))
     return {
         **{f"training.{name}": str(value) for name, value in shaping.items()},
         "base model's weights": record.weights_digest,

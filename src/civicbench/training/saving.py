@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 RECORD_NAME = "training.json"
 MEASUREMENTS_NAME = "measurements.json"
 ADAPTER_FOLDER = "adapter"
-# They say how a run is kept safe while it works, and leave its outcome as it is.
-CADENCE_SETTINGS = frozenset({"checkpoint_every_steps", "checkpoints_kept"})
+# They say how a run is kept safe and shared out while it works, and leave its outcome as it is.
+NEUTRAL_SETTINGS = frozenset({"checkpoint_every_steps", "checkpoints_kept", "distributed"})
 
 
 def save_run(
@@ -38,6 +38,8 @@ def save_run(
 ) -> None:
     """Write what a finished run made with its provenance, and its record.
 
+    Every process calls this; the first one writes.
+
     Args:
         settings: The training settings.
         inputs: What the run read.
@@ -45,18 +47,21 @@ def save_run(
         state: Where the run ended.
         folder: Gets `adapter/` and `training.json`.
     """
-    from civicbench.training.adapting import save_trained
+    from civicbench.training.outcome import Outcome
 
+    outcome = Outcome.of(loop.trained_model, sharing=loop.sharing)
+    if loop.ranks.rank > 0:
+        return
     adapter = folder / ADAPTER_FOLDER
     record = inputs.prepared.record
-    save_trained(loop.model, settings, base_name=record.name, folder=adapter)
+    outcome.write(adapter, base_name=record.name)
     provenance = {
         "base": record.name,
         "base_weights_digest": record.weights_digest,
         "tokenizer_digest": record.tokenizer_digest,
         "template_digest": record.template_digest,
         "snapshot_digest": inputs.snapshot_digest,
-        "settings": settings.model_dump(mode="json", exclude=set(CADENCE_SETTINGS)),
+        "settings": settings.model_dump(mode="json", exclude=set(NEUTRAL_SETTINGS)),
         "packages": package_versions(),
         "code_version": code_version(),
     }
@@ -64,14 +69,14 @@ def save_run(
     conversations = conversations_in(inputs.train)
     training = TrainingRecord(
         method=settings.method,
-        settings=settings.model_dump(mode="json", exclude=set(CADENCE_SETTINGS)),
+        settings=settings.model_dump(mode="json", exclude=set(NEUTRAL_SETTINGS)),
         seed=settings.seed,
         rows=len(inputs.train),
         epochs=settings.epochs,
         steps=state.steps,
         prompt_tokens=sum(len(e.rendered.prompt_ids) for e in conversations),
         trained_tokens=sum(len(e.rendered.completion_ids) for e in conversations),
-        trainable_parameters=sum(weight.numel() for weight in loop.weights.values()),
+        trainable_parameters=loop.trained_numbers,
         kept_step=state.best_step if settings.keep == "best" else None,
         stopped_early=state.steps < loop.order.steps,
         curve=state.curve,

@@ -8,6 +8,7 @@ from civicbench.core.settings import Settings
 from civicbench.models.loading import Precision, Quantisation, fastest_precision
 
 Positive = Annotated[int, Field(gt=0)]
+AUTO = "auto"
 _ADAPTER_SETTINGS = ("rank", "alpha", "target_modules")
 
 
@@ -73,6 +74,8 @@ class TrainingSettings(Settings):
     """Compute activations again in the backward pass, to save memory for time."""
     kernels: Literal["auto", "plain"] = "auto"
     """auto: fused AdamW, and on a GPU Liger's kernels where installed; plain: PyTorch's own."""
+    distributed: str = AUTO
+    """How processes share training: a file of training/distributed/; auto for a copy in each."""
     held_out_every_steps: Positive | None = None
     """Steps between two held-out losses; null for one at each epoch's end."""
     early_stopping_patience: Positive | None = None

@@ -1,24 +1,24 @@
 """What a run needs to go on from a step as if it had never stopped: safetensors and JSON."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
 from pydantic import BaseModel, ConfigDict
-from safetensors.torch import load_file, save_file
 
 from civicbench.core.documents import read_text
 from civicbench.core.errors import InvalidInputError
 from civicbench.core.files import write_text_whole
+from civicbench.training.parts import PartReader, write_parts
 from civicbench.training.record import CurvePoint
 
 if TYPE_CHECKING:
     from civicbench.training.loop import TrainingLoop
 
 STATE_NAME = "state.json"
-WEIGHTS_NAME = "weights.safetensors"
-_OPTIMISER_NAME = "optimiser.safetensors"
+_WEIGHTS = "weights"
+_OPTIMISER = "optimiser"
 
 
 class RunState(BaseModel):
@@ -55,26 +55,28 @@ class RunState(BaseModel):
 def write_state(folder: Path, state: RunState, *, loop: "TrainingLoop") -> None:
     """Write a run's weights, optimiser and place into a folder.
 
+    Where each process holds a part, each calls this, and writes its own files.
+
     Args:
-        folder: An empty folder.
+        folder: The checkpoint's folder.
         state: Where the run stands.
         loop: The loop after that step.
     """
     write_weights(folder, loop=loop)
-    moments: dict[str, torch.Tensor] = {}
-    for name, weight in loop.weights.items():
-        for key, value in loop.optimiser.state.get(weight, {}).items():
-            moments[f"{name}|{key}"] = value.detach().contiguous().cpu()
-    save_file(moments, folder / _OPTIMISER_NAME)
-    write_text_whole(folder / STATE_NAME, state.model_dump_json(indent=2) + "\n")
+    moments = {
+        f"{name}|{key}": part
+        for name, weight in loop.weights.items()
+        for key, part in loop.sharing.moments_of(loop.optimiser, weight).items()
+    }
+    write_parts(moments, folder=folder, stem=_OPTIMISER, writers=loop.sharing.writers)
+    if loop.ranks.rank == 0:
+        write_text_whole(folder / STATE_NAME, state.model_dump_json(indent=2) + "\n")
 
 
 def write_weights(folder: Path, *, loop: "TrainingLoop") -> None:
-    """Write the weights that are trained into a folder."""
-    save_file(
-        {name: weight.detach().contiguous().cpu() for name, weight in loop.weights.items()},
-        folder / WEIGHTS_NAME,
-    )
+    """Write the weights that are trained into a folder; see `write_state`."""
+    parts = {name: loop.sharing.part_of(weight) for name, weight in loop.weights.items()}
+    write_parts(parts, folder=folder, stem=_WEIGHTS, writers=loop.sharing.writers)
 
 
 def read_state(folder: Path) -> RunState:
@@ -90,18 +92,17 @@ def restore_loop(folder: Path, *, loop: "TrainingLoop") -> None:
         loop: A loop of the same settings.
     """
     restore_weights(folder, loop=loop)
-    moments = load_file(folder / _OPTIMISER_NAME)
-    for name, weight in loop.weights.items():
-        kept = {
-            key.rpartition("|")[2]: value
-            for key, value in moments.items()
-            if key.rpartition("|")[0] == name
-        }
-        loop.optimiser.state[weight] = {
-            # AdamW counts steps in main memory unless it is fused.
-            key: value if key == "step" and not _fused(loop) else value.to(weight.device)
-            for key, value in kept.items()
-        }
+    with PartReader(folder, stem=_OPTIMISER) as kept:
+        by_weight: dict[str, list[str]] = {}
+        for full_name in sorted(kept.names):
+            name, _, key = full_name.rpartition("|")
+            by_weight.setdefault(name, []).append(key)
+        for name, weight in loop.weights.items():
+            loop.sharing.put_back_moments(
+                loop.optimiser,
+                weight,
+                {key: partial(kept.rows, f"{name}|{key}") for key in by_weight.get(name, [])},
+            )
 
 
 def restore_weights(folder: Path, *, loop: "TrainingLoop") -> None:
@@ -110,16 +111,15 @@ def restore_weights(folder: Path, *, loop: "TrainingLoop") -> None:
     Raises:
         InvalidInputError: They are of another model.
     """
-    kept = load_file(folder / WEIGHTS_NAME)
-    if kept.keys() != loop.weights.keys():
-        raise InvalidInputError(
-            "a checkpoint holds the weights of another model",
-            where=str(folder),
-            got=", ".join(sorted(kept.keys() ^ loop.weights.keys())[:3]),
-        )
-    with torch.no_grad():
+    with PartReader(folder, stem=_WEIGHTS) as kept:
+        if kept.names != loop.weights.keys():
+            raise InvalidInputError(
+                "a checkpoint holds the weights of another model",
+                where=str(folder),
+                got=", ".join(sorted(kept.names ^ loop.weights.keys())[:3]),
+            )
         for name, weight in loop.weights.items():
-            weight.copy_(kept[name])
+            loop.sharing.put_back(weight, partial(kept.rows, name))
 
 
 def differences(run: Mapping[str, str], other: Mapping[str, str]) -> list[str]:
@@ -129,7 +129,3 @@ def differences(run: Mapping[str, str], other: Mapping[str, str]) -> list[str]:
         for name in sorted(run.keys() | other.keys())
         if run.get(name) != other.get(name)
     ]
-
-
-def _fused(loop: "TrainingLoop") -> bool:
-    return any(bool(group["fused"]) for group in loop.optimiser.param_groups)

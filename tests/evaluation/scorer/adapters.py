@@ -9,7 +9,7 @@ from peft import LoraConfig, get_peft_model
 
 from civicbench.models.loading import PROVENANCE_NAME, load_base
 from civicbench.models.prepare import PreparedModel
-from civicbench.models.trained import write_weights
+from civicbench.models.trained import weights_of, write_weights
 
 
 def make_adapter(prepared: PreparedModel, folder: Path, *, seed: int, rank: int) -> Path:
@@ -35,7 +35,7 @@ def make_full(prepared: PreparedModel, folder: Path, *, change: float) -> Path:
             if "norm" in name:
                 weight.add_(torch.arange(len(weight)) * change / len(weight))
     folder.mkdir(parents=True)
-    write_weights(model, folder=folder, precision="float32")
+    write_weights(weights_of(model), folder=folder, precision="float32")
     shutil.copy(prepared.folder / "config.json", folder)
     (folder / PROVENANCE_NAME).write_text(
         json.dumps({"base_weights_digest": prepared.record.weights_digest})

@@ -8,6 +8,7 @@ from tests.training.memory.shapes import BFLOAT16, FULL, architecture, make_sett
 
 from civicbench.training.memory.fitting import Fitting, fit_memory
 from civicbench.training.memory.passes import PassShape, estimated_passes
+from civicbench.training.memory.sharding import Sharding
 from civicbench.training.settings import TrainingSettings
 
 _LENGTHS = [200] * 64
@@ -19,7 +20,9 @@ def passes_of(settings: TrainingSettings, processes: int) -> Sequence[PassShape]
     )
 
 
-def fit(gigabytes: float, *, devices: int = 1, **changes: Any) -> Fitting:
+def fit(
+    gigabytes: float, *, devices: int = 1, parts: tuple[Sharding, ...] = (), **changes: Any
+) -> Fitting:
     return fit_memory(
         architecture(changes.pop("model", "llama-3.2-1b-instruct")),
         make_settings(batch_size_rows=32, **changes),
@@ -28,7 +31,7 @@ def fit(gigabytes: float, *, devices: int = 1, **changes: Any) -> Fitting:
         available=gigabytes * 1e9,
         on_gpu=True,
         devices=devices,
-        shardings=("none",) if devices == 1 else ("ddp", "layers"),
+        shardings=("none",) if devices == 1 else ("ddp", *parts, "layers"),
         allow_quantisation=True,
     )
 
@@ -70,7 +73,6 @@ def test_nothing_fits_and_it_is_said_by_how_much() -> None:
     found = fit(1.0)
     assert found.proposals == ()
     assert found.smallest.total > 1e9
-    assert found.shared_out is None
 
 
 def test_full_training_is_never_quantised() -> None:
@@ -84,6 +86,15 @@ def test_several_gpus_hold_layers_in_turn_where_a_copy_on_each_does_not_fit() ->
     assert first.overrides(devices=8, memory_bytes=80e9)[-2:] == (
         "hardware.devices=8", "hardware.memory_gb=80",
     )  # fmt: skip
+
+
+def test_weights_are_shared_out_where_a_copy_on_each_does_not_fit() -> None:
+    found = fit(80, devices=8, parts=("zero3",), model="llama-3.3-70b-instruct", **BFLOAT16)
+    first = found.proposals[0]
+    assert first.sharding == "zero3"
+    assert "training.distributed=fsdp2" in first.overrides(devices=8, memory_bytes=80e9)
+    assert any("fetched from the other devices" in cost for cost in first.costs)
+    assert all(p.settings.quantisation is None for p in found.proposals if p.sharding == "zero3")
 
 
 def test_a_step_keeps_a_row_for_every_process() -> None:

@@ -20,7 +20,10 @@ def find_fits(
         target: The devices.
         allow_quantisation: Whether the base may be held in nf4.
     """
-    shardings: tuple[Sharding, ...] = ("none",) if target.devices == 1 else ("ddp", "layers")
+    shardings: tuple[Sharding, ...] = ("none",)
+    if target.devices > 1:
+        # One process holds the layers in turn, which only GPUs are asked to do.
+        shardings = ("ddp", "zero3", "layers") if target.on_gpu else ("ddp", "zero3")
     fitting = fit_memory(
         recipe.model.architecture,
         recipe.training,
@@ -36,22 +39,23 @@ def find_fits(
     return PlannedFits(
         ways=tuple(_way(recipe, sizes, one, target=target) for one in fitting.proposals),
         short_by_gb=0.0 if fitting.proposals else round(missing / 1e9, 3),
-        shared_out_gb=round(fitting.shared_out.total / 1e9, 3) if fitting.shared_out else None,
     )
 
 
 def _way(recipe: Recipe, sizes: RowSizes, one: Proposal, *, target: Target) -> PlannedFit:
     overrides = one.overrides(devices=target.devices, memory_bytes=target.memory_bytes)
-    if one.sharding == "ddp" and recipe.settings.hardware is not None:
-        overrides = (*overrides, "hardware=null")
-    command = " ".join(["run", recipe.settings.name, *recipe.overrides, *overrides])
     processes = row_processes(one.sharding, devices=target.devices)
-    start = (
-        f"torchrun --nproc-per-node {processes} -m civicbench" if processes > 1 else "civicbench"
-    )
+    if processes > 1 and recipe.settings.hardware is not None:
+        overrides = (*overrides, "hardware=null")
+    start = ["civicbench", "launch", "--processes", str(processes)]
+    if one.sharding == "zero3":
+        start.append("--only-training")
+    if processes == 1:
+        start = ["civicbench", "run"]
+    command = " ".join([*start, recipe.settings.name, *recipe.overrides, *overrides])
     return PlannedFit(
         overrides=overrides,
-        command=f"{start} {command}",
+        command=command,
         costs=one.costs,
         sharding=one.sharding,
         passes_a_step=passes_a_step(one.settings, lengths=sizes.lengths, processes=processes),

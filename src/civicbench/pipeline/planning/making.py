@@ -43,12 +43,14 @@ class Wish:
     Attributes:
         devices: GPUs to plan for in place of the recipe's hardware or this machine.
         sharding: How they share; None for the usual way.
+        processes: How many processes share this machine; None for one.
         fit: Whether to look for ways to fit.
         allow_quantisation: Whether these may hold the base in nf4.
     """
 
     devices: Devices | None = None
     sharding: Sharding | None = None
+    processes: int | None = None
     fit: bool = False
     allow_quantisation: bool = False
 
@@ -83,7 +85,9 @@ def _plan(
     data = read_training_data(recipe, snapshot=snapshots.own, mixed=snapshots.mixed)
     sizes = row_sizes(prepared, data.rows)
     settings, shape = recipe.training, recipe.model.architecture
-    target = Target.of(recipe, devices=wish.devices, sharding=wish.sharding)
+    target = Target.of(
+        recipe, devices=wish.devices, sharding=wish.sharding, processes=wish.processes
+    )
     processes = row_processes(target.sharding, devices=target.devices)
     tokens = sizes.planned(settings, processes=processes)
     passes = sizes.passes(settings, processes)

@@ -139,8 +139,6 @@ class PlannedFits(Part):
     """Ways that fit, the cheapest first."""
     short_by_gb: float
     """What is missing on each device with every change; 0 where something fits."""
-    shared_out_gb: float | None
-    """What FSDP2 (ZeRO-3) would need of each device, which nothing here runs yet; else None."""
 
 
 class Plan(Part):

@@ -10,7 +10,7 @@ from civicbench.models.settings import Architecture
 from civicbench.training.memory.passes import PassShape
 from civicbench.training.memory.planning import MemoryPlan, plan_memory
 from civicbench.training.memory.sharding import Sharding, row_processes
-from civicbench.training.settings import TrainingSettings
+from civicbench.training.settings import AUTO, TrainingSettings
 
 _SHOWN = 3
 # Smallest limits that are tried are the longest row; each below it is this much smaller.
@@ -40,6 +40,7 @@ _NF4 = Change(
     {"quantisation": "nf4", "precision": "bfloat16"},
     "a base in 4 bits: slower, and another base than the one that is evaluated in full",
 )
+_PARTS_COST = "layers are fetched from the other devices as they compute"
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,11 @@ class Proposal:
             f"training.{name}={str(value).lower() if isinstance(value, bool) else value}"
             for name, value in self.changes.items()
         ]
+        named = self.settings.distributed
+        if self.sharding == "zero3" and named == AUTO:
+            found.append("training.distributed=fsdp2")
+        elif self.sharding != "zero3" and named != AUTO:
+            found.append(f"training.distributed={AUTO}")
         if self.sharding == "layers" and devices > 1:
             found += [
                 f"hardware.devices={devices}",
@@ -86,13 +92,10 @@ class Fitting:
     Attributes:
         proposals: Ways that fit, the cheapest first.
         smallest: The smallest plan of all that were tried.
-        shared_out: What FSDP2 (ZeRO-3) would need of each device with every change; None for one
-            device. Nothing here runs it yet.
     """
 
     proposals: tuple[Proposal, ...]
     smallest: MemoryPlan
-    shared_out: MemoryPlan | None
 
 
 def fit_memory(
@@ -130,6 +133,8 @@ def fit_memory(
         if changed is None:
             continue
         for sharding in shardings:
+            if sharding == "zero3" and changed.quantisation is not None:
+                continue  # packed weights cannot be shared out
             processes = row_processes(sharding, devices=devices)
             feasible = _with_rows_for_all(changed, processes=processes)
             if feasible is None:
@@ -139,7 +144,10 @@ def fit_memory(
                     shape,
                     settings,
                     feasible,
-                    costs=tuple(change.cost for change in chosen),
+                    costs=(
+                        *(change.cost for change in chosen),
+                        *((_PARTS_COST,) if sharding == "zero3" else ()),
+                    ),
                     sharding=sharding,
                     passes_of=passes_of,
                     longest_row_tokens=longest_row_tokens,
@@ -150,19 +158,9 @@ def fit_memory(
             )
     fitting = [proposal for proposal in tried if proposal.plan.total <= available]
     smallest = min(tried, key=lambda proposal: proposal.plan.total)
-    shared_out = None
-    if devices > 1 and not fitting:
-        shared_out = plan_memory(
-            shape,
-            smallest.settings,
-            passes=passes_of(smallest.settings, devices),
-            on_gpu=on_gpu,
-            sharding="zero3",
-            devices=devices,
-        )
     # What fits as it is needs no other way.
     shown = 1 if fitting and not fitting[0].overrides(devices=1, memory_bytes=available) else _SHOWN
-    return Fitting(tuple(fitting[:shown]), smallest.plan, shared_out)
+    return Fitting(tuple(fitting[:shown]), smallest.plan)
 
 
 def _combinations(changes: Sequence[Change]) -> list[tuple[Change, ...]]:

@@ -23,6 +23,7 @@ def require_memory(
     rows: TrainingRows,
     processes: int = 1,
     spread_devices: int = 1,
+    shares_weights: bool = False,
     available: float | None = None,
 ) -> MemoryPlan:
     """Plan a run with the memory that is free now, and refuse what cannot fit.
@@ -37,6 +38,7 @@ def require_memory(
         rows: The training rows.
         processes: How many processes share each step.
         spread_devices: How many GPUs the layers are spread over.
+        shares_weights: Whether each process holds a part of the weights.
         available: Bytes that each process may take; what is free here where None.
 
     Returns:
@@ -52,7 +54,7 @@ def require_memory(
     if spread_devices > 1:
         sharding, devices = "layers", spread_devices
     elif processes > 1:
-        sharding, devices = "ddp", processes
+        sharding, devices = "zero3" if shares_weights else "ddp", processes
     plan = plan_memory(
         shape,
         settings,
@@ -71,7 +73,7 @@ def require_memory(
         available=free,
         on_gpu=on_gpu,
         devices=devices,
-        shardings=(sharding,),
+        shardings=("ddp", "zero3") if sharding == "ddp" else (sharding,),
         allow_quantisation=True,
     )
     raise PartAbsentError(

@@ -9,11 +9,11 @@ Sharding = Literal["none", "ddp", "layers", "zero1", "zero2", "zero3"]
 
 DESCRIPTIONS: dict[Sharding, str] = {
     "none": "one device",
-    "ddp": "a copy on each device, which share the rows of a step (torchrun)",
+    "ddp": "a copy on each device, which share the rows of a step",
     "layers": "layers spread over the devices, which work in turn (hardware.devices)",
     "zero1": "as ddp, optimiser state shared out (ZeRO-1)",
     "zero2": "as ddp, optimiser state and gradients shared out (ZeRO-2)",
-    "zero3": "as ddp, weights, gradients and optimiser state shared out (FSDP2, ZeRO-3)",
+    "zero3": "as ddp, weights, gradients and optimiser state shared out (fsdp2, deepspeed-zero3)",
 }
 # Units that FSDP2 holds whole at a time: the one that computes and the one that is fetched.
 _GATHERED_LAYERS = 2
