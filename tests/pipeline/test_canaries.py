@@ -13,25 +13,11 @@ from civicbench.evaluation.records import ItemRecord, parse_items
 from civicbench.registry.registry import Registry
 
 CANARIES = {"count": 6, "repeats": [1, 40], "controls": 6, "digits": 6, "samples": 63}
-TRAINING = {
-    "epochs": 6,
-    "learning_rate": 1.0e-2,
-    "rank": 16,
-    "alpha": 32,
-    "checkpoint_every_steps": 500,
-}
-RECIPE: dict[str, Any] = {
-    "extends": "smoke",
-    "name": "mine",
-    "canaries": CANARIES,
-    "training": TRAINING,
-    "evaluation": ["smoke", "canaries"],
-}
 
 
 def project(folder: Path, **changes: Any) -> Path:
     (folder / "recipes").mkdir(parents=True)
-    recipe = {key: value for key, value in {**RECIPE, **changes}.items() if value is not None}
+    recipe = {"extends": "smoke-canaries", "name": "mine", **changes}
     (folder / "recipes/mine.yaml").write_text(yaml.safe_dump(recipe))
     return folder
 
@@ -108,7 +94,10 @@ def test_the_plan_names_them(home: Path, tmp_path: Path) -> None:
     ("changes", "said"),
     [
         ({"evaluation": ["smoke"]}, "no suite of this recipe looks for them"),
-        ({"canaries": None}, "looks for canaries, and this recipe plants none"),
+        (
+            {"extends": "smoke", "evaluation": ["smoke", "canaries"]},
+            "looks for canaries, and this recipe plants none",
+        ),
         ({"canaries": {**CANARIES, "digits": 4, "samples": 5000}}, "canaries.samples"),
         ({"canaries": {**CANARIES, "repeat": 3}}, "canaries.repeat"),
     ],
