@@ -1,6 +1,5 @@
 """Canaries planted by a recipe: found again after training, told in card and evidence, refused."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +7,11 @@ import pytest
 import yaml
 from tests.pipeline.runner import run
 
+from civicbench.core.errors import InvalidInputError
 from civicbench.core.workspace import Workspace
 from civicbench.evaluation.records import ItemRecord, parse_items
+from civicbench.pipeline.planning.making import plan_recipe
+from civicbench.recipes.loading import load_recipe
 from civicbench.registry.registry import Registry
 
 CANARIES = {"count": 6, "repeats": [1, 40], "controls": 6, "digits": 6, "samples": 63}
@@ -82,12 +84,11 @@ def test_the_scores_can_be_computed_again(home: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_the_plan_names_them(home: Path, tmp_path: Path) -> None:
-    done = run(home, "plan", "mine", "--json", cwd=project(tmp_path / "p"))
-    assert done.returncode == 0, done.stderr
-    plan = json.loads(done.stdout)
-    (line,) = [part for part in plan["data"] if part["dataset"].startswith("canaries")]
-    assert line["rows"] == 123
+def test_the_plan_names_them(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(project(tmp_path / "p"))
+    plan = plan_recipe(load_recipe("mine"), workspace=Workspace(home))
+    (line,) = [part for part in plan.data if part.dataset.startswith("canaries")]
+    assert (line.rows, plan.tokens.rows) == (123, plan.splits["train"] + 123)
 
 
 @pytest.mark.parametrize(
@@ -103,13 +104,19 @@ def test_the_plan_names_them(home: Path, tmp_path: Path) -> None:
     ],
 )
 def test_recipes_that_plant_or_look_in_vain_are_refused(
-    tmp_path: Path, changes: dict[str, Any], said: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], said: str
 ) -> None:
-    done = run(tmp_path / "home", "recipes", "show", "mine", cwd=project(tmp_path / "p", **changes))
-    assert done.returncode == 2
-    assert said in done.stderr
+    monkeypatch.chdir(project(tmp_path / "p", **changes))
+    with pytest.raises(InvalidInputError, match=said):
+        load_recipe("mine")
 
 
-def test_a_recipe_without_canaries_is_what_it_was(tmp_path: Path) -> None:
-    done = run(tmp_path / "home", "recipes", "show", "smoke")
-    assert "canaries" not in done.stdout
+def test_dpo_has_no_place_for_canaries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    changes = {"extends": "advice-preferences", "canaries": CANARIES, "evaluation": ["canaries"]}
+    monkeypatch.chdir(project(tmp_path / "p", **changes))
+    with pytest.raises(InvalidInputError, match="no rejected answer, which dpo needs"):
+        load_recipe("mine")
+
+
+def test_a_recipe_without_canaries_is_what_it_was() -> None:
+    assert "canaries" not in load_recipe("smoke").resolved_yaml
