@@ -8,7 +8,7 @@ from civicbench.evaluation.answers import choose, read_lines
 from civicbench.evaluation.items import Question
 from civicbench.evaluation.metrics import ACCURACY
 from civicbench.evaluation.records import ItemRecord, Twin
-from civicbench.evaluation.results import EXPOSURE
+from civicbench.evaluation.results import EXPOSURE, LEAD
 from civicbench.evaluation.settings import ChoiceTask, GenerationTask, SuiteSettings, Task
 from civicbench.evaluation.tasks import Response
 
@@ -69,8 +69,25 @@ def values_of(task: Task, record: ItemRecord) -> dict[str, float]:
     if isinstance(task, ChoiceTask):
         position = choose(record.log_likelihoods, record.choices, per_byte=task.per_byte)
         values = {ACCURACY: float(position == record.expected_position)}
+        if task.lead:
+            values[LEAD] = lead_of(record, per_byte=task.per_byte)
         return {EXPOSURE: exposure_of(record)} | values if task.exposure else values
     return _line_values(task, record)
+
+
+def lead_of(record: ItemRecord, *, per_byte: bool) -> float:
+    """Return how far the right choice leads the best other one; below 0 where it trails.
+
+    Args:
+        record: The record.
+        per_byte: Divide each log-likelihood by its choice's length in UTF-8 bytes first.
+    """
+    scores = [
+        value / len(choice.encode()) if per_byte else value
+        for value, choice in zip(record.log_likelihoods, record.choices, strict=True)
+    ]
+    own = scores.pop(record.expected_position)
+    return own - max(scores)
 
 
 def rank_among(record: ItemRecord) -> int:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from civicbench.evaluation.records import ItemRecord
 from civicbench.evaluation.results import (
     EXPOSURE,
+    LEAD,
     Estimate,
     MetricResult,
     Place,
@@ -37,7 +38,8 @@ _LENGTH_ORDER = (*(name for _, name in _LENGTHS), _LONGEST)
 def metric_names(task: Task) -> tuple[str, ...]:
     """Return the metrics of a task that have a value an item; the first is its headline."""
     if isinstance(task, ChoiceTask):
-        return (EXPOSURE, ACCURACY) if task.exposure else (ACCURACY,)
+        names = (EXPOSURE, ACCURACY) if task.exposure else (ACCURACY,)
+        return (*names, LEAD) if task.lead else names
     return (ACCURACY, "well formed", *(f"{line} right" for line in task.fields))
 
 

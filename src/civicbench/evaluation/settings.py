@@ -92,11 +92,20 @@ class ChoiceTask(Settings):
     """Which way the share of right answers is better; "half" where 0.5 is the ideal."""
     macro_f1: bool = False
     """Also report the unweighted mean of F1 over the choices."""
+    lead: Annotated[bool, Field(exclude_if=lambda lead: not lead)] = False
+    """Also report by how much the right choice leads the best other one, on average: in nats, or
+    nats a byte with `per_byte`. It moves before answers change, so it sees smaller changes."""
     exposure: Annotated[bool, Field(exclude_if=lambda exposure: not exposure)] = False
     """Report the exposure of the right choice in bits: by how much its rank among the choices
     beats chance. The right choice is a planted secret, the others are drawn from the same space."""
     headline: bool = True
     """Whether it stands in the short table."""
+
+    @model_validator(mode="after")
+    def _lead_has_a_way(self) -> "ChoiceTask":
+        if self.lead and self.better == "half":
+            raise ValueError("lead: where half is the ideal neither choice is to lead")
+        return self
 
 
 class GenerationTask(Settings):
