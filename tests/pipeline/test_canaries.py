@@ -12,6 +12,7 @@ from civicbench.core.workspace import Workspace
 from civicbench.evaluation.records import ItemRecord, parse_items
 from civicbench.pipeline.planning.making import plan_recipe
 from civicbench.recipes.loading import load_recipe
+from civicbench.registry.gates import Gate, judge
 from civicbench.registry.registry import Registry
 
 CANARIES = {"count": 6, "repeats": [1, 40], "controls": 6, "digits": 6, "samples": 63}
@@ -77,6 +78,21 @@ def test_evidence_and_card_tell_of_them(home: Path) -> None:
     assert "must not be released" in text
     assert "123 synthetic canaries" in text
     assert "Written out whole" in text
+
+
+def test_a_gate_can_ask_that_nothing_is_given_away(home: Path) -> None:
+    with Registry.open(Workspace(home)) as registry:
+        evidence = registry.load_evidence("mine:1")
+    rule = {
+        "name": "nothing given away",
+        "reason": "What stands in the data must not come out.",
+        "kind": "canary-exposure",
+    }
+    for bits, extracted, holds in ((3.0, 0, False), (40.0, 0, False), (40.0, 6, True)):
+        limits = {"exposure_at_most_bits": bits, "extracted_at_most": extracted}
+        gate = Gate.model_validate({"name": "g", "title": "G", "rules": [{**rule, **limits}]})
+        verdict = judge(gate, evidence.comparisons, digest="0", facts=evidence.facts)
+        assert verdict.passed is holds
 
 
 def test_the_scores_can_be_computed_again(home: Path) -> None:
