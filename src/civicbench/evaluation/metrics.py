@@ -6,13 +6,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from civicbench.evaluation.records import ItemRecord
-from civicbench.evaluation.results import Estimate, MetricResult, Place, SliceEstimate
+from civicbench.evaluation.results import (
+    EXPOSURE,
+    LEAD,
+    Estimate,
+    MetricResult,
+    Place,
+    SliceEstimate,
+)
 from civicbench.evaluation.settings import ChoiceTask, SuiteSettings, Task
 from civicbench.evaluation.statistics.clusters import cluster_codes
 from civicbench.evaluation.statistics.means import mean_estimate, totals_estimate
 from civicbench.evaluation.statistics.measures import confusion_counts, macro_f1_of
 from civicbench.evaluation.statistics.rates import is_binary, rate_estimate
 from civicbench.evaluation.statistics.spread import Spread, measure_spread
+from civicbench.evaluation.twins.records import twin_metrics, twin_records
 
 ACCURACY = "accuracy"
 MACRO_F1 = "macro-F1"
@@ -30,7 +38,8 @@ _LENGTH_ORDER = (*(name for _, name in _LENGTHS), _LONGEST)
 def metric_names(task: Task) -> tuple[str, ...]:
     """Return the metrics of a task that have a value an item; the first is its headline."""
     if isinstance(task, ChoiceTask):
-        return (ACCURACY,)
+        names = (EXPOSURE, ACCURACY) if task.exposure else (ACCURACY,)
+        return (*names, LEAD) if task.lead else names
     return (ACCURACY, "well formed", *(f"{line} right" for line in task.fields))
 
 
@@ -47,14 +56,13 @@ def suite_metrics(
     results = []
     for task in suite.tasks:
         asked = [item for item in items if item.task == task.name]
-        better = task.better if isinstance(task, ChoiceTask) else "higher"
         for position, metric in enumerate(metric_names(task)):
             results.append(
                 MetricResult(
                     task=task.name,
                     title=task.title,
                     metric=metric,
-                    better=better,
+                    better=task.better,
                     headline=task.headline and position == 0,
                     estimate=metric_estimate(asked, metric, seed=seed),
                     slices=tuple(
@@ -78,7 +86,35 @@ def suite_metrics(
                     estimate=macro_f1_estimate(asked, seed=seed),
                 )
             )
-    return tuple(results)
+    return (*results, *_twin_results(suite, items, seed=seed))
+
+
+def _twin_results(
+    suite: SuiteSettings, items: Sequence[ItemRecord], *, seed: int
+) -> list[MetricResult]:
+    found = []
+    for measure in suite.twins.measures if suite.twins else ():
+        pairs = twin_records([measure], items)
+        for position, (metric, better) in enumerate(twin_metrics(measure)):
+            found.append(
+                MetricResult(
+                    task=measure.name,
+                    title=measure.title,
+                    metric=metric,
+                    better=better,
+                    headline=measure.headline and position == 0,
+                    estimate=metric_estimate(pairs, metric, seed=seed),
+                    slices=tuple(
+                        SliceEstimate(
+                            field=field,
+                            value=value,
+                            estimate=metric_estimate(part, metric, seed=seed),
+                        )
+                        for field, value, part in slices_of(pairs, suite.slices)
+                    ),
+                )
+            )
+    return found
 
 
 def metric_estimate(items: Sequence[ItemRecord], metric: str, *, seed: int) -> Estimate:

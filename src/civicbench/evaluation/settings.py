@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from civicbench.core.settings import Settings
 from civicbench.evaluation.results import Better
+from civicbench.evaluation.twins.settings import Twins
 
 
 class FileItems(Settings):
@@ -22,6 +23,13 @@ class DatasetItems(Settings):
     """The dataset's name."""
     split: Literal["test", "validation"] = "test"
     """The split."""
+
+
+class CanaryItems(Settings):
+    """Items that are the secrets which the recipe's `canaries` plants, and as many it does not."""
+
+    canaries: Literal["run"]
+    """Those of the run that is scored."""
 
 
 class Shots(Settings):
@@ -84,8 +92,20 @@ class ChoiceTask(Settings):
     """Which way the share of right answers is better; "half" where 0.5 is the ideal."""
     macro_f1: bool = False
     """Also report the unweighted mean of F1 over the choices."""
+    lead: Annotated[bool, Field(exclude_if=lambda lead: not lead)] = False
+    """Also report by how much the right choice leads the best other one, on average: in nats, or
+    nats a byte with `per_byte`. It moves before answers change, so it sees smaller changes."""
+    exposure: Annotated[bool, Field(exclude_if=lambda exposure: not exposure)] = False
+    """Report the exposure of the right choice in bits: by how much its rank among the choices
+    beats chance. The right choice is a planted secret, the others are drawn from the same space."""
     headline: bool = True
     """Whether it stands in the short table."""
+
+    @model_validator(mode="after")
+    def _lead_has_a_way(self) -> "ChoiceTask":
+        if self.lead and self.better == "half":
+            raise ValueError("lead: where half is the ideal neither choice is to lead")
+        return self
 
 
 class GenerationTask(Settings):
@@ -111,6 +131,9 @@ class GenerationTask(Settings):
     """Texts that end an answer, besides the end of the turn; they are not part of it."""
     sampling: Sampling | None = None
     """Draw answers by these seeds; None writes the likeliest token each time."""
+    # Suites of before this was asked keep the keys of their scores.
+    better: Annotated[Better, Field(exclude_if=lambda better: better == "higher")] = "higher"
+    """Which way the share of right answers is better; "lower" for secrets that were planted."""
     headline: bool = True
     """Whether it stands in the short table."""
 
@@ -140,7 +163,7 @@ class SuiteSettings(Settings):
     """What it does not, for whoever reads the scores."""
     licence: str
     """SPDX identifier of the items."""
-    items: FileItems | DatasetItems
+    items: FileItems | DatasetItems | CanaryItems
     """Where the items are."""
     system: str | None = None
     """A system turn before each prompt of file items; None for none."""
@@ -155,6 +178,9 @@ class SuiteSettings(Settings):
     """Fields by whose values results are also shown."""
     tasks: Annotated[tuple[Task, ...], Field(min_length=1)]
     """The tasks."""
+    # Suites without twins keep the keys of their scores.
+    twins: Annotated[Twins | None, Field(exclude_if=lambda twins: twins is None)] = None
+    """Items that come in twos, and what is measured on pairs of them; None for none."""
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> "SuiteSettings":
@@ -165,9 +191,25 @@ class SuiteSettings(Settings):
         return self
 
     @model_validator(mode="after")
+    def _twins_fit(self) -> "SuiteSettings":
+        if self.twins is None:
+            return self
+        choices = {task.name for task in self.tasks if isinstance(task, ChoiceTask)}
+        names = {task.name for task in self.tasks}
+        for measure in self.twins.measures:
+            if measure.name in names:
+                raise ValueError(f"twins: {measure.name} is a task's name")
+            strange = sorted(set(measure.tasks) - choices)
+            if strange:
+                raise ValueError(f"twins: {measure.name} names no choice task: {strange[0]}")
+        return self
+
+    @model_validator(mode="after")
     def _shots_fit(self) -> "SuiteSettings":
         if self.shots is None:
             return self
+        if isinstance(self.items, CanaryItems):
+            raise ValueError("shots have no place before canaries")
         if isinstance(self.items, FileItems) == (self.shots.file is None):
             raise ValueError(
                 "shots.file names the worked examples of file items; dataset items take theirs "

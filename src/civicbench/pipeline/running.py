@@ -11,6 +11,7 @@ from civicbench.core.progress import Reporter
 from civicbench.core.stages import StageOutput, find_finished, run_stage
 from civicbench.core.workspace import Workspace
 from civicbench.evaluation.results import Comparison
+from civicbench.pipeline.canaries import find_planted
 from civicbench.pipeline.evidence import (
     EVIDENCE_FORMAT_VERSION,
     judge_evidence,
@@ -223,6 +224,7 @@ def run_recipe(
             base=inputs.prepared.record,
             dataset=inputs.snapshot_record,
             mixed=tuple(mixed.fact for mixed in inputs.data.mixed),
+            canaries=find_planted(recipe, scores.tuned_folders),
             training=record,
             suites=suite_facts(scores),
             comparisons=comparisons,
