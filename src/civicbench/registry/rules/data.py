@@ -130,8 +130,7 @@ class CanaryExposure(NamedRule):
                 exposure.high <= self.exposure_at_most_bits,
                 f"exposure at most {self.exposure_at_most_bits:g} bits",
                 f"{exposure.value:.3g} bits [{exposure.low:.3g}, {exposure.high:.3g}], the worst "
-                f"of {count_of(found.planted, 'planted secret')}, each planted {found.repeats} times. "
-                f"{found.method}",
+                f"of {count_of(found.planted, 'planted secret')}. {found.method}",
             ),
             judged(
                 found.extracted <= self.extracted_at_most,
