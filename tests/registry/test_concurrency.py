@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.registry import workers
+from tests.registry.load import run_load
 
 from civicbench.core.workspace import Workspace
 from civicbench.registry.registry import Registry
@@ -98,3 +99,21 @@ def test_processes_killed_at_random_moments_lose_and_double_nothing(
     assert kills > 20
     assert sound.events == sound.versions == len(versions) > 50
     assert sorted(version.number for version in versions) == list(range(1, len(versions) + 1))
+
+
+def test_processes_killed_while_they_review_lose_and_double_nothing(
+    bare_workspace: Workspace,
+) -> None:
+    """A short form of `benchmarks/registry.py`, on both databases."""
+    outcome = run_load(bare_workspace, seconds=4, processes=3)
+    assert outcome.figures["kills"] >= 2
+    assert outcome.figures["events"] > 15
+
+
+@pytest.mark.slow
+def test_eight_processes_killed_while_they_review_lose_and_double_nothing(
+    bare_workspace: Workspace,
+) -> None:
+    outcome = run_load(bare_workspace, seconds=15, processes=8)
+    assert outcome.figures["kills"] >= 5
+    assert outcome.figures["decisions"] > 0
