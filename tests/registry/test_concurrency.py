@@ -57,7 +57,7 @@ def test_processes_that_start_and_register_at_once_agree(
     ("worker", "backend"),
     [
         (workers.kill_at_every_step, "sqlite"),
-        (workers.kill_at_every_step, "postgresql"),
+        pytest.param(workers.kill_at_every_step, "postgresql", marks=pytest.mark.slow),
         (workers.kill_first_start, "sqlite"),
     ],
     indirect=["backend"],
