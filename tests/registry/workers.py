@@ -1,7 +1,6 @@
 """What the concurrency tests run in processes of their own."""
 
 import os
-import random
 import signal
 from collections.abc import Callable
 from functools import partial
@@ -28,17 +27,6 @@ def register_seeds(home: str, *, files: str, seeds: list[int], barrier: Barrier)
     with Registry.open_or_initialise(at(home), reporter=Reporter(live=False)) as own:
         for seed in seeds:
             register_seed(own, seed=seed, files=Path(files))
-
-
-def register_and_read_forever(home: str, *, files: str, seed: int) -> None:
-    """Register versions, known and new, and read, until killed."""
-    chance = random.Random(seed)
-    with Registry.open_or_initialise(at(home), reporter=Reporter(live=False)) as own:
-        while True:
-            register_seed(own, seed=chance.randrange(400), files=Path(files))
-            versions = own.list_versions()
-            own.show(chance.choice(versions).digest)
-            own.load_evidence(chance.choice(versions).digest)
 
 
 def kill_at_every_step(home: str, *, files: str) -> None:
