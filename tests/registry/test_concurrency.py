@@ -1,12 +1,11 @@
 import multiprocessing
-import random
-import time
 from collections.abc import Callable, Sequence
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
 from tests.registry import workers
+from tests.registry.load import run_load
 
 from civicbench.core.workspace import Workspace
 from civicbench.registry.registry import Registry
@@ -14,6 +13,12 @@ from civicbench.registry.registry import Registry
 # Never forked from here: other tests may have left threads behind.
 PROCESSES = multiprocessing.get_context("spawn")
 LIMIT_S = 120
+
+
+def name_database(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the processes use the same database."""
+    if workspace.registry is not None:
+        monkeypatch.setenv("CIVICBENCH_REGISTRY_URL", workspace.registry)
 
 
 def run_to_the_end(processes: Sequence[BaseProcess]) -> None:
@@ -25,9 +30,11 @@ def run_to_the_end(processes: Sequence[BaseProcess]) -> None:
 
 
 def test_processes_that_start_and_register_at_once_agree(
-    workspace: Workspace, tmp_path: Path
+    bare_workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first start, the same version and different versions, all at the same moment."""
+    workspace = bare_workspace
+    name_database(workspace, monkeypatch)
     barrier = PROCESSES.Barrier(3)
     seeds = [[0, 1, 2, 3], [0, 1, 4, 5], [5, 4, 0, 6]]
     run_to_the_end(
@@ -46,11 +53,24 @@ def test_processes_that_start_and_register_at_once_agree(
         assert sorted(version.number for version in registry.list_versions()) == list(range(1, 8))
 
 
-@pytest.mark.parametrize("worker", [workers.kill_at_every_step, workers.kill_first_start])
+@pytest.mark.parametrize(
+    ("worker", "backend"),
+    [
+        (workers.kill_at_every_step, "sqlite"),
+        pytest.param(workers.kill_at_every_step, "postgresql", marks=pytest.mark.slow),
+        (workers.kill_first_start, "sqlite"),
+    ],
+    indirect=["backend"],
+)
 def test_a_killed_process_leaves_a_sound_registry(
-    registry: Registry, workspace: Workspace, tmp_path: Path, worker: Callable[..., None]
+    registry: Registry,
+    workspace: Workspace,
+    tmp_path: Path,
+    worker: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     registry.close()
+    name_database(workspace, monkeypatch)
     run_to_the_end(
         [
             PROCESSES.Process(
@@ -62,39 +82,19 @@ def test_a_killed_process_leaves_a_sound_registry(
     )
 
 
-@pytest.mark.slow
-def test_processes_killed_at_random_moments_lose_and_double_nothing(
-    registry: Registry, workspace: Workspace, tmp_path: Path
+def test_processes_killed_while_they_review_lose_and_double_nothing(
+    bare_workspace: Workspace,
 ) -> None:
-    registry.close()
-    chance = random.Random(0)
+    """A short form of `benchmarks/registry.py`, on both databases."""
+    outcome = run_load(bare_workspace, seconds=4, processes=3)
+    assert outcome.figures["kills"] >= 2
+    assert outcome.figures["events"] > 15
 
-    def start() -> BaseProcess:
-        process = PROCESSES.Process(
-            target=workers.register_and_read_forever,
-            args=(str(workspace.home),),
-            kwargs={"files": str(tmp_path / "files"), "seed": chance.randrange(1 << 30)},
-        )
-        process.start()
-        return process
 
-    running = [start() for _ in range(4)]
-    kills = 0
-    end = time.monotonic() + 60
-    while time.monotonic() < end:
-        chosen = chance.randrange(len(running))
-        running[chosen].join(chance.uniform(0.5, 2.5))  # returns early if the process failed
-        assert running[chosen].exitcode is None
-        running[chosen].kill()
-        running[chosen].join()
-        kills += 1
-        running[chosen] = start()
-    for process in running:
-        process.kill()
-        process.join()
-    with Registry.open(workspace) as opened:
-        sound = opened.verify()
-        versions = opened.list_versions()
-    assert kills > 20
-    assert sound.events == sound.versions == len(versions) > 50
-    assert sorted(version.number for version in versions) == list(range(1, len(versions) + 1))
+@pytest.mark.slow
+def test_eight_processes_killed_while_they_review_lose_and_double_nothing(
+    bare_workspace: Workspace,
+) -> None:
+    outcome = run_load(bare_workspace, seconds=15, processes=8)
+    assert outcome.figures["kills"] >= 5
+    assert outcome.figures["decisions"] > 0

@@ -1,7 +1,6 @@
 """What the concurrency tests run in processes of their own."""
 
 import os
-import random
 import signal
 from collections.abc import Callable
 from functools import partial
@@ -17,23 +16,17 @@ from civicbench.core.workspace import Workspace
 from civicbench.registry.registry import Registry
 
 
+def at(home: str) -> Workspace:
+    """Return the workspace of a folder, with the database that the environment names."""
+    return Workspace(Path(home), registry=os.environ.get("CIVICBENCH_REGISTRY_URL"))
+
+
 def register_seeds(home: str, *, files: str, seeds: list[int], barrier: Barrier) -> None:
     """Open the registry at the same moment as others and register some versions."""
     barrier.wait()
-    with Registry.open_or_initialise(Workspace(Path(home)), reporter=Reporter(live=False)) as own:
+    with Registry.open_or_initialise(at(home), reporter=Reporter(live=False)) as own:
         for seed in seeds:
             register_seed(own, seed=seed, files=Path(files))
-
-
-def register_and_read_forever(home: str, *, files: str, seed: int) -> None:
-    """Register versions, known and new, and read, until killed."""
-    chance = random.Random(seed)
-    with Registry.open_or_initialise(Workspace(Path(home)), reporter=Reporter(live=False)) as own:
-        while True:
-            register_seed(own, seed=chance.randrange(400), files=Path(files))
-            versions = own.list_versions()
-            own.show(chance.choice(versions).digest)
-            own.load_evidence(chance.choice(versions).digest)
 
 
 def kill_at_every_step(home: str, *, files: str) -> None:
@@ -42,7 +35,7 @@ def kill_at_every_step(home: str, *, files: str) -> None:
     After each kill the registry has to be sound, and registering again has to give the version
     once. Ends with the first registration that has fewer steps than its kill would need.
     """
-    workspace = Workspace(Path(home))
+    workspace = at(home)
     step = 0
     finished = False
     while not finished:

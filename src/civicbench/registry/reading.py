@@ -1,7 +1,7 @@
 """Reading versions: lists, one whole, and two side by side."""
 
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import Select, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from civicbench.core.errors import InvalidInputError
@@ -19,16 +19,7 @@ from civicbench.registry.tables import (
 )
 from civicbench.registry.versions import EventFact, ResultFact, VersionDetail, VersionSummary
 
-_SUMMARY = (
-    Version.digest,
-    Version.model,
-    Version.number,
-    Version.recipe,
-    Version.base,
-    Version.state,
-    Version.gate_passed,
-    Version.created_at,
-)
+_SUMMARY = [getattr(Version.__table__.c, name) for name in rows.SUMMARY_NAMES]
 
 
 class ResultPair(BaseModel):
@@ -53,15 +44,13 @@ def list_versions(
 ) -> tuple[VersionSummary, ...]:
     """Return versions, newest first; raises where there is no such model."""
     # Columns, not objects that the session would keep track of: a list is only looked at.
-    query: Select[*tuple[object, ...]] = select(*_SUMMARY).order_by(
-        Version.created_at.desc(), Version.digest
-    )
+    query = select(*_SUMMARY).order_by(Version.created_at.desc(), Version.digest)
     if model is not None:
         _check_model(session, model)
         query = query.where(Version.model == model)
     if limit is not None:
         query = query.limit(limit)
-    return rows.to_summaries(session.execute(query).all())
+    return rows.to_summaries(session.connection().execute(query))
 
 
 def count_versions(session: Session, *, model: str | None) -> int:

@@ -4,7 +4,7 @@ Registration writes these rows and verification makes them again to compare.
 """
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -28,6 +28,18 @@ from civicbench.registry.versions import (
 )
 
 _SUMMARIES = TypeAdapter(list[VersionSummary])
+SUMMARY_NAMES = (
+    "digest",
+    "model",
+    "number",
+    "recipe",
+    "base",
+    "state",
+    "gate_passed",
+    "created_at",
+)
+"""The columns of a version that its summary shows."""
+_SUMMARY_FIELDS = (*SUMMARY_NAMES, "reference")
 Values = dict[str, str | int | float | bool | datetime | None]
 _MEDIA_TYPES = {
     ".csv": "text/csv",
@@ -150,11 +162,14 @@ def to_summary(row: Version) -> VersionSummary:
     )
 
 
-def to_summaries(found: Sequence[Any]) -> tuple[VersionSummary, ...]:
-    """Return rows of a version's summary columns as summaries, all at once."""
+def to_summaries(found: Iterable[Sequence[Any]]) -> tuple[VersionSummary, ...]:
+    """Return rows of `SUMMARY_NAMES` as summaries, all at once.
+
+    Ten thousand are listed at a time, so no row is looked at by name.
+    """
     return tuple(
         _SUMMARIES.validate_python(
-            [row._asdict() | {"reference": f"{row.model}:{row.number}"} for row in found]
+            [dict(zip(_SUMMARY_FIELDS, (*row, f"{row[1]}:{row[2]}"), strict=True)) for row in found]
         )
     )
 
