@@ -1,9 +1,9 @@
 """A real Slurm on this machine: one controller, several virtual nodes, fake GPUs.
 
-Debian's packages without systemd, cgroups or root: every daemon listens on the loopback address and
-keeps its files in one temporary folder. Node names do not resolve, as on clusters whose names are
-known to Slurm alone. Whatever the daemons start is found again by a mark in its environment, so that
-nothing is left behind.
+Debian's packages without systemd, cgroups or root: every daemon listens on the loopback address
+and keeps its files in one temporary folder. Node names do not resolve, as on clusters whose names
+are known to Slurm alone. Whatever the daemons start is found again by a mark in its environment, so
+that nothing is left behind.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,7 +24,10 @@ _SBIN = "/usr/sbin:/sbin"
 _DAEMONS = ("munged", "slurmctld", "slurmd")
 _DATABASE_DAEMONS = ("slurmdbd", "mariadbd", "mariadb-install-db")
 FINAL = frozenset(
-    "COMPLETED FAILED CANCELLED TIMEOUT NODE_FAIL PREEMPTED OUT_OF_MEMORY BOOT_FAIL DEADLINE".split()
+    {
+        *("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "PREEMPTED"),
+        *("OUT_OF_MEMORY", "BOOT_FAIL", "DEADLINE"),
+    }
 )
 
 
@@ -131,7 +134,13 @@ class Lab:
             variables = (entry / "environ").read_bytes().split(b"\0")
             # slurmstepd wipes its environment, and keeps its node's log open.
             logs = [str(link.readlink()) for link in (entry / "fd").iterdir()]
-        except (FileNotFoundError, PermissionError, ProcessLookupError, NotADirectoryError, OSError):
+        except (
+            FileNotFoundError,
+            PermissionError,
+            ProcessLookupError,
+            NotADirectoryError,
+            OSError,
+        ):
             return False
         if re.search(r"^State:\s+[ZX]", status, re.M):
             return False
@@ -252,7 +261,9 @@ class Lab:
             timeout_s=40, what="database",
         )  # fmt: skip
         grant = "grant all on slurm.* to slurm@'127.0.0.1' identified by 'slurm';"
-        self.run(*client, f"create database slurm; {grant} {grant.replace('127.0.0.1', 'localhost')}")
+        self.run(
+            *client, f"create database slurm; {grant} {grant.replace('127.0.0.1', 'localhost')}"
+        )
         conf = self.folder / "slurmdbd.conf"
         conf.touch(mode=0o600)
         conf.write_text(
@@ -294,9 +305,7 @@ class Lab:
             f"AccountingStoragePass={folder}/run/munge.socket\nAccountingStorageTRES=gres/gpu\n"
         )
         (folder / "slurm.conf").write_text(
-            _CONF.format(
-                folder=folder, host=host, user=_user(), port=self._ports[len(self.nodes)]
-            )
+            _CONF.format(folder=folder, host=host, user=_user(), port=self._ports[len(self.nodes)])
             + (accounting if self.accounting else "")
             + nodes
             + _PARTITIONS
@@ -332,8 +341,6 @@ def running(folder: Path, *, accounting: bool = False) -> Iterator[Lab]:
         lab.stop()
         shutil.rmtree(folder, ignore_errors=True)
 
-
-Environment = Mapping[str, str]
 
 # cred_expire is also how long a requeued job waits before it may start again (120 s by default).
 _CONF = """ClusterName=lab
@@ -380,8 +387,10 @@ PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 SlurmctldParameters=preempt_send_user_signal
 """
-_PARTITIONS = """PartitionName=main Nodes=ALL Default=YES PriorityTier=10 PreemptMode=OFF DefaultTime=30 MaxTime=60 State=UP
-PartitionName=low Nodes=ALL PriorityTier=1 PreemptMode=REQUEUE GraceTime=20 DefaultTime=30 MaxTime=60 State=UP
-PartitionName=high Nodes=ALL PriorityTier=100 PreemptMode=OFF DefaultTime=30 MaxTime=60 State=UP
-PartitionName=shut Nodes=ALL DefaultTime=30 MaxTime=60 State=DOWN
+_TIMES = "DefaultTime=30 MaxTime=60"
+_PARTITIONS = f"""\
+PartitionName=main Nodes=ALL Default=YES PriorityTier=10 PreemptMode=OFF {_TIMES} State=UP
+PartitionName=low Nodes=ALL PriorityTier=1 PreemptMode=REQUEUE GraceTime=20 {_TIMES} State=UP
+PartitionName=high Nodes=ALL PriorityTier=100 PreemptMode=OFF {_TIMES} State=UP
+PartitionName=shut Nodes=ALL {_TIMES} State=DOWN
 """

@@ -1,4 +1,4 @@
-"""A cluster's profile (`slurm/clusters/*.yaml`): what its jobs ask for, and what they need there."""
+"""A cluster's profile (`slurm/clusters/*.yaml`): what its jobs ask for and need there."""
 
 from pathlib import Path
 from typing import Annotated, Literal

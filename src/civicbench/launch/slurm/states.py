@@ -159,7 +159,8 @@ def _from_sacct(job_id: str) -> list[JobState]:
     for name, tries in attempts.items():
         last = tries[-1]
         _, _, place = name.partition("_")
-        for task in list(task_numbers(place)) or [None]:
+        tasks: Sequence[int | None] = list(task_numbers(place)) or [None]
+        for task in tasks:
             code, number = exit_code(last.get("exitcode"))
             state = state_word(last.get("state"))
             found.append(
@@ -200,6 +201,6 @@ def _words(state: str, reason: str, code: int | None) -> str:
         return "a node failed, and it may not start again (requeue.enabled)"
     if state in {"OUT_OF_MEMORY", "PREEMPTED", "BOOT_FAIL", "DEADLINE"}:
         return explain_reason({"OUT_OF_MEMORY": "OutOfMemory"}.get(state, reason))
-    if code is not None and code in iter(ExitCode) and code:
+    if code in _CODES:
         return _CODES[ExitCode(code)]
     return explain_reason(reason) if code else ""

@@ -62,6 +62,10 @@ class Submission(_Fact):
     """The folder in which the jobs run."""
     cluster: ClusterProfile
     """The profile as it was."""
+    recipe: str
+    """The recipe, as it is named on the nodes."""
+    overrides: tuple[str, ...]
+    """What was changed of it on the command line."""
     facts: dict[str, str]
     """Every setting that shapes the work, as it was, by its path."""
     code_version: str
