@@ -26,6 +26,7 @@ from civicbench.cli.people import keys, people
 from civicbench.cli.planning import plan
 from civicbench.cli.project import doctor, init
 from civicbench.cli.publishing import publish
+from civicbench.cli.sweeping import sweep, sweeps
 from civicbench.cli.talking import chat
 from civicbench.cli.transparency import atrs
 from civicbench.cli.versions import registry
@@ -76,7 +77,8 @@ def application(offline: bool) -> None:
 
 for _command in (
     init, plan, run, train, launch, evaluate, scores, compare, registry, gates, card, models,
-    datasets, recipes, chat, export, publish, mirror, doctor, people, keys, jobs, cancel,
+    datasets, recipes, chat, export, publish, mirror, doctor, people, keys, jobs, cancel, sweep,
+    sweeps,
 ):  # fmt: skip
     application.add_command(_command)
 for _command in (atrs, dossier):

@@ -95,6 +95,11 @@ class Site:
     def shown(self, launch: dict[str, Any]) -> dict[str, Any]:
         return json.loads(self.run("jobs", "show", launch["name"], "--json").stdout)
 
+    def shown_states(self, launch: dict[str, Any], step: str) -> list[str]:
+        steps = self.shown(launch)["steps"]
+        return [state["state"] for found in steps if found["step"] == step
+                for state in found["states"]]  # fmt: skip
+
     def log(self, launch: dict[str, Any], step: str, task: int | None = None) -> str:
         folder = self.home / "jobs" / launch["name"]
         end = "" if task is None else f"_{task}"
@@ -133,8 +138,9 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., bytes]:
     def train(*words: str) -> bytes:
         if words not in known:
             home = tmp_path_factory.mktemp("elsewhere")
+            command = words if words[0] == "launch" else ("train", *words)
             subprocess.run(
-                [sys.executable, "-m", "civicbench", "train", *words],
+                [sys.executable, "-m", "civicbench", *command],
                 env=os.environ | {"CIVICBENCH_HOME": str(home), "OMP_NUM_THREADS": "1",
                                   "PYTHONPATH": str(ROOT / "src")},
                 cwd=ROOT, check=True, capture_output=True, timeout=300,

@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Sequence
 from pathlib import Path
 
 from civicbench.core.errors import CivicbenchError, ExitCode, PartAbsentError
@@ -56,7 +55,11 @@ def ask_slurm(
 
 
 def try_slurm(
-    program: str, *arguments: str, folder: Path | None = None, text: str | None = None
+    program: str,
+    *arguments: str,
+    folder: Path | None = None,
+    text: str | None = None,
+    patience_s: float = _PATIENCE_S,
 ) -> "subprocess.CompletedProcess[str]":
     """Run one of Slurm's programs and return how it ended, whatever that was.
 
@@ -79,25 +82,14 @@ def try_slurm(
             check=False,
             cwd=folder,
             input=text if text is not None else "",
-            timeout=_PATIENCE_S,
+            timeout=patience_s,
             env=_client_environment(),
         )
     except subprocess.TimeoutExpired:
         raise PartAbsentError(
-            f"{program} did not answer in {_PATIENCE_S:.0f} s", where="Slurm",
+            f"{program} did not answer in {patience_s:.0f} s", where="Slurm",
             remedy="try again in a while",
         ) from None  # fmt: skip
-
-
-def require_slurm(*programs: Sequence[str]) -> None:
-    """Refuse where Slurm's programs are not here.
-
-    Raises:
-        PartAbsentError: One of them is absent.
-    """
-    for program in programs or ("sbatch", "squeue", "scontrol", "scancel"):
-        if shutil.which(str(program)) is None:
-            try_slurm(str(program))
 
 
 def _client_environment() -> dict[str, str]:

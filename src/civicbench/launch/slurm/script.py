@@ -5,15 +5,17 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from civicbench import __version__
 from civicbench.core.content import find_content
 from civicbench.core.documents import read_text
 from civicbench.launch.slurm.profile import ClusterProfile, Resources, memory_megabytes
 
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
 TEMPLATE_KIND = "slurm/{name}.sh.j2"
-_TEMPLATE = "job"
 
 
 @dataclass(frozen=True)
@@ -56,49 +58,86 @@ def render_script(job: Job, profile: ClusterProfile, *, folder: Path, project: P
         folder: The launch's folder: log, script and marks stand there.
         project: The folder in which the command runs.
     """
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(  # noqa: S701 (a shell script; every value goes through _quoted)
-        undefined=StrictUndefined,
-        finalize=_quoted,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    template = environment.from_string(read_text(find_content(TEMPLATE_KIND, _TEMPLATE)))
-    container = profile.container
-    seen = [str(project), profile.shared_folder, str(folder)]
-    binds = ",".join(dict.fromkeys([*seen, *(container.binds if container else ())]))
-    inside: list[str] = []
-    here: list[str] = []
-    srun: list[str] = []
-    if container is not None and container.runtime == "apptainer":
-        nv = ["--nv"] if job.resources.gpus_per_node else []
-        inside = ["apptainer", "exec", *nv, "--bind", binds, container.image]
-    if container is not None and container.runtime == "pyxis":
-        mounts = ",".join(f"{path}:{path}" for path in binds.split(","))
-        srun = [f"--container-image={container.image}", f"--container-mounts={mounts}"]
-        here = ["srun", "--nodes=1", "--ntasks=1", *srun]
-    return template.render(
+    return _templates().get_template("job").render(
         title=_Comment(job.title),
         version=_Comment(__version__),
         cluster=_Comment(profile.name),
         options=_options(job, profile, folder=folder),
         folder=str(folder),
-        project=str(project),
         step=job.step,
-        modules=profile.modules,
-        source=profile.source,
-        environment=_environment(profile, folder=folder),
-        inside=inside,
-        here=here,
-        python=profile.python or ("python3" if container else sys.executable),
         nodes=job.nodes,
         cpus=job.resources.cpus_per_node,
-        srun=srun,
         command=job.command,
         tasks=job.tasks,
         requeue_limit=profile.requeue.limit if profile.requeue.enabled else 0,
+        **_on_node(profile, gpus=bool(job.resources.gpus_per_node), home=folder.parent.parent,
+                   project=project),
+    )  # fmt: skip
+
+
+def render_probe(profile: ClusterProfile, *, home: Path, project: Path, mark: Path) -> str:
+    """Return a shell script that says what a node has; it is given to `bash -s`.
+
+    Args:
+        profile: The cluster.
+        home: The workspace.
+        project: The folder in which jobs run.
+        mark: A file that every node should see.
+    """
+    return _templates().get_template("probe").render(
+        mark=str(mark),
+        **_on_node(profile, gpus=profile.gpus_per_node > 0, home=home, project=project),
+    )  # fmt: skip
+
+
+def srun_container(profile: ClusterProfile, *, home: Path, project: Path) -> list[str]:
+    """Return srun's options that start a step within the profile's image, where srun does that."""
+    container = profile.container
+    if container is None or container.runtime != "pyxis":
+        return []
+    mounts = ",".join(f"{path}:{path}" for path in _binds(profile, home=home, project=project))
+    return [f"--container-image={container.image}", f"--container-mounts={mounts}"]
+
+
+def _on_node(profile: ClusterProfile, *, gpus: bool, home: Path, project: Path) -> dict[str, Any]:
+    """Return what `node.sh.j2` puts together: the environment and the Python of a node."""
+    container = profile.container
+    inside: list[str] = []
+    if container is not None and container.runtime == "apptainer":
+        binds = ",".join(_binds(profile, home=home, project=project))
+        inside = ["apptainer", "exec", *(["--nv"] if gpus else []), "--bind", binds]
+        inside.append(container.image)
+    srun = srun_container(profile, home=home, project=project)
+    return {
+        "project": str(project),
+        "modules": profile.modules,
+        "source": profile.source,
+        "environment": _environment(profile, home=home),
+        "inside": inside,
+        "here": ["srun", "--nodes=1", "--ntasks=1", *srun] if srun else [],
+        "srun": srun,
+        "python": profile.python or ("python3" if container else sys.executable),
+    }
+
+
+def _binds(profile: ClusterProfile, *, home: Path, project: Path) -> list[str]:
+    own = profile.container.binds if profile.container else ()
+    return list(dict.fromkeys([str(project), profile.shared_folder, str(home), *own]))
+
+
+def _templates() -> "Environment":
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
+
+    def load(name: str) -> str:
+        return read_text(find_content(TEMPLATE_KIND, name))
+
+    return Environment(  # noqa: S701 (shell scripts; every value goes through _quoted)
+        loader=FunctionLoader(load),
+        undefined=StrictUndefined,
+        finalize=_quoted,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
 
 
@@ -144,11 +183,11 @@ def _options(job: Job, profile: ClusterProfile, *, folder: Path) -> list[str]:
     return [*texts, "--requeue" if profile.requeue.enabled else "--no-requeue"]
 
 
-def _environment(profile: ClusterProfile, *, folder: Path) -> list[tuple[str, str]]:
+def _environment(profile: ClusterProfile, *, home: Path) -> list[tuple[str, str]]:
     """Return the variables that the work gets, in the order in which they are set."""
     variables = dict(profile.environment)
     if profile.mirrors:
         variables["CIVICBENCH_MIRROR"] = ":".join(profile.mirrors)
     variables["CIVICBENCH_OFFLINE"] = "1" if profile.offline else "0"
-    variables["CIVICBENCH_HOME"] = str(folder.parent.parent)
+    variables["CIVICBENCH_HOME"] = str(home)
     return sorted(variables.items())
