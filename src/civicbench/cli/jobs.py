@@ -14,12 +14,14 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead
 _SECONDS_A_MINUTE = 60
 _MINUTES_AN_HOUR = 60
 _SHOWN_TASKS = 3
+_SHOWN_LAUNCHES = 20
 
 
 @click.group(invoke_without_command=True)
+@click.option("--all", "every", is_flag=True, help="List all of them, not the newest 20.")
 @_json
 @click.pass_context
-def jobs(context: click.Context, as_json: bool) -> None:
+def jobs(context: click.Context, every: bool, as_json: bool) -> None:
     """Launches on a cluster: how they stand, why they wait, and their logs.
 
     Without a command it lists those of this workspace, the newest first.
@@ -30,7 +32,8 @@ def jobs(context: click.Context, as_json: bool) -> None:
     from civicbench.launch.slurm.submission import list_submissions
     from civicbench.launch.slurm.watching import describe
 
-    found = describe(list_submissions(Workspace.locate()))
+    launches = list_submissions(Workspace.locate())
+    found = describe(launches if every else launches[:_SHOWN_LAUNCHES])
     if as_json:
         print_json([_as_json(state) for state in found])
         return

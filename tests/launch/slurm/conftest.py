@@ -46,6 +46,7 @@ class Site:
     lab: Lab
     project: Path
     home: Path
+    python: str = sys.executable
 
     def profile(self, **changes: Any) -> None:
         """Write the profile `lab`."""

@@ -13,6 +13,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -89,9 +90,17 @@ class Lab:
             self.start_node(node)
         self.wait_until(self.is_idle, timeout_s=60, what="idle nodes")
 
+    def watch(self, process: int) -> None:
+        """Have the lab stopped when a process is gone, however it went."""
+        command = [sys.executable, __file__, str(self.folder), str(process)]
+        subprocess.Popen(
+            command, env=os.environ | {MARK: str(self.folder)}, stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+
     def stop(self) -> None:
         """End every process of the lab, gently and then not."""
-        with contextlib.suppress(OSError, subprocess.SubprocessError):
+        with contextlib.suppress(OSError, subprocess.SubprocessError, AssertionError):
             self.run("scancel", "--user", _user(), check=False, timeout_s=10)
         for wanted in (signal.SIGTERM, signal.SIGKILL):
             end = time.monotonic() + 5
@@ -335,6 +344,7 @@ def running(folder: Path, *, accounting: bool = False) -> Iterator[Lab]:
     """A lab for the length of a block, stopped whatever happens."""
     lab = Lab(folder, accounting=accounting)
     try:
+        lab.watch(os.getpid())
         lab.start()
         yield lab
     finally:
@@ -394,3 +404,14 @@ PartitionName=low Nodes=ALL PriorityTier=1 PreemptMode=REQUEUE GraceTime=20 {_TI
 PartitionName=high Nodes=ALL PriorityTier=100 PreemptMode=OFF {_TIMES} State=UP
 PartitionName=shut Nodes=ALL {_TIMES} State=DOWN
 """
+
+
+def _wait_and_stop(folder: Path, process: int) -> None:
+    while Path(f"/proc/{process}").exists():
+        time.sleep(1)
+    Lab(folder).stop()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    _wait_and_stop(Path(sys.argv[1]), int(sys.argv[2]))

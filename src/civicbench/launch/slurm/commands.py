@@ -10,6 +10,8 @@ from civicbench.core.errors import CivicbenchError, ExitCode, PartAbsentError
 from civicbench.launch.slurm.explaining import explain_refusal
 
 _PATIENCE_S = 120.0
+_OPTIONS = re.compile(r"(SLURM|SBATCH|SRUN|SQUEUE|SACCT|SINFO|SCANCEL|SCONTROL)_")
+_KEPT_VARIABLES = frozenset({"SLURM_CONF", "SLURM_CONF_SERVER", "SLURM_CLUSTERS", "SLURM_JWT"})
 _SHUT_CONTROLLER = re.compile(
     r"Unable to contact slurm controller|Connection refused|Socket timed out|"
     r"Zero Bytes were transmitted|Could not establish a configuration source",
@@ -93,6 +95,13 @@ def try_slurm(
 
 
 def _client_environment() -> dict[str, str]:
-    """Return an environment without what would change the programs' options or output."""
-    options = re.compile(r"SBATCH_|SQUEUE_|SACCT_|SINFO_|SCANCEL_|SLURM_TIME_FORMAT$")
-    return {k: v for k, v in os.environ.items() if not options.match(k)}
+    """Return an environment without what would change the programs' options or output.
+
+    Within a job (an interactive one, say) Slurm's variables describe that job, and would be taken
+    for wishes about the next.
+    """
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name in _KEPT_VARIABLES or not _OPTIONS.match(name)
+    }

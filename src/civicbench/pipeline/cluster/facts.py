@@ -1,6 +1,7 @@
 """Everything that shapes a recipe's work, by its path: to say later what was changed."""
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from civicbench.core.digests import canonical_json, digest_files, digest_listing
@@ -19,12 +20,11 @@ def recipe_facts(recipe: Recipe) -> dict[str, str]:
     facts |= _flat(f"model {recipe.model.name}", recipe.model.model_dump(mode="json"))
     facts |= _flat(f"gate {recipe.gate.name}", recipe.gate.model_dump(mode="json"))
     for part in (recipe.dataset, *recipe.mixed):
-        name = f"dataset {part.settings.name}"
-        facts[f"{name}: files"] = digest_listing(digest_files(part.folder))
+        facts[f"dataset {part.settings.name}: files"] = _files(part.folder)
     for suite in recipe.suites:
         name = f"suite {suite.settings.name}"
         facts |= _flat(name, suite.settings.model_dump(mode="json"))
-        facts[f"{name}: files"] = digest_listing(digest_files(suite.folder))
+        facts[f"{name}: files"] = _files(suite.folder)
     return facts
 
 
@@ -40,6 +40,12 @@ def changed_facts(before: Mapping[str, str], now: Mapping[str, str]) -> list[str
         for name in sorted(before.keys() | now.keys())
         if before.get(name) != now.get(name)
     ]
+
+
+def _files(folder: Path) -> str:
+    """Return the digest of a part's files; its pages for people shape nothing."""
+    files = digest_files(folder)
+    return digest_listing({n: digest for n, digest in files.items() if not n.endswith(".md")})
 
 
 def _flat(path: str, value: Any) -> Iterator[tuple[str, str]]:
