@@ -8,6 +8,7 @@ import click
 
 from civicbench.cli.output import print_json, print_table, printable
 from civicbench.cli.working import recipe_argument
+from civicbench.core.errors import WorkFailedError
 
 if TYPE_CHECKING:
     from civicbench.core.workspace import Workspace
@@ -51,8 +52,8 @@ def sweep(
     """Run RECIPE with every combination of values and seeds, and choose a winner by rule.
 
     The rule and all combinations are checked and written down with a digest before the first run
-    starts. Runs that stand done are not run again; one that fails is listed. Given again, the same
-    command goes on.
+    starts. Runs that stand done are not run again. One that fails is listed, the others go on, and
+    the exit code is 1. Given again, the same command goes on.
     """
     from civicbench.core.workspace import Workspace
     from civicbench.pipeline.sweeps.declaring import declare_sweep
@@ -80,7 +81,13 @@ def sweep(
             click.echo(" ".join(task.overrides))
         return
     _run_here(folder, declared, processes=processes or 1)
-    _show(folder, declared, as_json=as_json)
+    result = _show(folder, declared, as_json=as_json)
+    if result.failures:
+        raise WorkFailedError(
+            f"{len(result.failures)} of {result.tasks} runs failed; the others are kept",
+            where=declared.name,
+            remedy="mend the cause and give the same command again: what is done is not run again",
+        )
 
 
 def _run_here(folder: Path, declared: "Sweep", *, processes: int) -> None:
@@ -169,13 +176,18 @@ def show_sweep(name: str, as_json: bool) -> None:
     _show(*find_sweep(Workspace.locate(), name), as_json=as_json)
 
 
-def _show(folder: Path, declared: "Sweep", *, as_json: bool) -> None:
+def _show(folder: Path, declared: "Sweep", *, as_json: bool) -> "SweepResult":
     from civicbench.pipeline.sweeps.results import read_results
 
     result = read_results(folder, declared)
     if as_json:
         print_json(result.model_dump(mode="json"))
-        return
+    else:
+        _print(result)
+    return result
+
+
+def _print(result: "SweepResult") -> None:
     click.echo(
         f"{result.name}: {result.done} of {result.tasks} runs done; rule declared at "
         f"{result.declared_at} under {result.digest[:12]}: {result.rule.words}"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.launch.slurm.conftest import Site
+from tests.launch.slurm.conftest import Here, Site
 
 
 @pytest.mark.parametrize(
@@ -31,10 +31,12 @@ from tests.launch.slurm.conftest import Site
     ],
 )
 def test_a_refusal_is_shown_as_slurm_said_it_with_what_to_change(
-    site: Site, change: dict[str, Any], said: str, remedy: str
+    site: Site, here: Here, change: dict[str, Any], said: str, remedy: str
 ) -> None:
     site.profile(**change)
-    refused = site.run("launch", "smoke", "--cluster", "lab", code=2).stderr
+    done = here("launch", "smoke", "--cluster", "lab")
+    assert done.code == 2
+    refused = done.err
     assert "Slurm refused it" in refused
     assert said in refused
     assert remedy in refused.split("what to do:")[1]
@@ -43,27 +45,29 @@ def test_a_refusal_is_shown_as_slurm_said_it_with_what_to_change(
     assert not site.lab.run("squeue", "-h")
 
 
-def test_where_a_later_job_is_refused_the_earlier_ones_are_taken_back(site: Site) -> None:
+def test_where_a_later_job_is_refused_the_earlier_ones_are_taken_back(
+    site: Site, here: Here
+) -> None:
     site.profile(evaluation={"partition": "nope"})
-    refused = site.run("launch", "smoke", "--cluster", "lab", code=2).stderr
+    refused = here("launch", "smoke", "--cluster", "lab").err
     assert "sbatch, evaluate: Slurm refused it" in refused
     site.lab.wait_until(
         lambda: not site.lab.run("squeue", "-h"), timeout_s=20, what="an empty queue"
     )
-    assert "nothing was launched" in site.run("jobs").stdout
+    assert "nothing was launched" in here("jobs").out
 
 
-def test_a_workspace_that_the_nodes_do_not_share_is_refused(site: Site) -> None:
+def test_a_workspace_that_the_nodes_do_not_share_is_refused(site: Site, here: Here) -> None:
     site.profile(shared_folder="/somewhere/else")
-    refused = site.run("launch", "smoke", "--cluster", "lab", code=2).stderr
+    refused = here("launch", "smoke", "--cluster", "lab").err
     assert "not on storage that the cluster's nodes share" in refused
     assert "export CIVICBENCH_HOME=/somewhere/else/civicbench" in refused
 
 
 def test_a_dry_run_prints_scripts_that_slurm_takes_and_launches_nothing(
-    site: Site, tmp_path: Path
+    site: Site, here: Here, tmp_path: Path
 ) -> None:
-    printed = site.run("launch", "smoke", "--cluster", "lab", "--dry-run").stdout
+    printed = here("launch", "smoke", "--cluster", "lab", "--dry-run").out
     parts = printed.split("### ")[1:]
     assert [part.splitlines()[0] for part in parts] == [
         "train.sbatch", "evaluate.sbatch", "register.sbatch"
@@ -85,23 +89,26 @@ def test_folders_with_odd_names_come_through(site: Site) -> None:
     assert "ended with exit code 0" in site.log(launch, "train")
 
 
-def test_waiting_jobs_say_why_in_plain_words(site: Site) -> None:
+def test_waiting_jobs_say_why_in_plain_words(site: Site, here: Here) -> None:
     site.profile(partition="shut")
-    launch = site.launch("smoke")
+    launch = site.launched(here("launch", "smoke", "--cluster", "lab").out)
+    name = launch["name"]
     site.lab.wait_until(
-        lambda: site.shown(launch)["steps"][0]["states"][0]["reason"] == "PartitionDown",
+        lambda: site.lab.job(site.number(launch, "train"))["Reason"] == "PartitionDown",
         timeout_s=20,
         what="a reason",
     )
-    shown = site.shown(launch)
+    shown = json.loads(here("jobs", "show", name, "--json").out)
     assert shown["summary"] == "waits: train"
     assert shown["steps"][0]["states"][0]["words"] == "the partition is down"
     waiting = shown["steps"][1]["states"][0]
     assert (waiting["reason"], waiting["task"]) == ("Dependency", 0)
-    assert "waits for the job before it" in site.run("jobs", "show", launch["name"]).stdout
-    absent = site.run("jobs", "logs", launch["name"], code=5).stderr
-    assert "there is no log yet" in absent
-    assert "ended jobs" in site.run("cancel", launch["name"][:10]).stdout
+    assert "waits for the job before it" in here("jobs", "show", name).out
+    absent = here("jobs", "logs", name)
+    assert absent.code == 5
+    assert "there is no log yet" in absent.err
+    assert "ended jobs" in here("cancel", name[:10]).out
+    assert "there is no launch 'smok" in here("cancel", "smokey").err
 
 
 def test_a_dependency_that_can_never_be_satisfied_is_reported(site: Site) -> None:
@@ -209,11 +216,9 @@ def test_a_taken_port_is_left_to_whom_it_belongs(site: Site) -> None:
     assert f"meeting at 127.0.0.1:{20_000 + (last + 3) % 12_000}" in log
 
 
-def test_doctor_compares_the_profile_with_the_cluster(site: Site) -> None:
+def test_doctor_compares_the_profile_with_the_cluster(site: Site, here: Here) -> None:
     site.profile(nodes=2, gpus_per_node=1, gpu_type="lab")
-    found = {
-        f["what"]: f for f in json.loads(site.run("doctor", "--cluster", "lab", "--json").stdout)
-    }
+    found = {f["what"]: f for f in json.loads(here("doctor", "--cluster", "lab", "--json").out)}
     assert found["partition"]["found"] == "main: UP, 2 nodes, at most 60 min"
     assert "types here: lab" in found["gpus_per_node of type lab"]["found"]
     assert "to start at" in found["a job of training"]["found"]
@@ -224,27 +229,25 @@ def test_doctor_compares_the_profile_with_the_cluster(site: Site) -> None:
         assert found[f"node {node}: name"]["found"] == "does not resolve"
 
 
-def test_doctor_says_what_would_be_refused(site: Site) -> None:
+def test_doctor_says_what_would_be_refused(site: Site, here: Here) -> None:
     site.profile(gpus_per_node=1, gpu_type="h100", time_minutes=90, nodes=3)
-    done = site.run("doctor", "--cluster", "lab", "--json", code=2)
-    bad = {f["what"]: f for f in json.loads(done.stdout) if f["state"] == "bad"}
+    done = here("doctor", "--cluster", "lab", "--json")
+    assert done.code == 2
+    bad = {f["what"]: f for f in json.loads(done.out) if f["state"] == "bad"}
     assert bad["time_minutes"]["found"] == "90 asked, 60 allowed"
     assert bad["nodes"]["found"] == "3 asked, 2 allowed"
     assert "types here: lab" in bad["gpus_per_node of type h100"]["found"]
     assert "a job of training" in bad
     site.profile(partition="mian")
-    done = site.run("doctor", "--cluster", "lab", code=2)
-    assert "name one of: main, low, high, shut" in " ".join(done.stdout.split())
+    done = here("doctor", "--cluster", "lab")
+    assert "name one of: main, low, high, shut" in " ".join(done.out.split())
 
 
-def test_without_slurm_it_is_said_where_to_go(site: Site) -> None:
-    tools = site.project / "none"
-    tools.mkdir()
-    done = subprocess.run(
-        [site.python, "-m", "civicbench", "launch", "smoke", "--cluster", "lab"],
-        env=site.environment | {"PATH": str(tools)}, cwd=site.project, text=True,
-        capture_output=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 5
-    assert "sbatch is not here" in done.stderr
-    assert "login node" in done.stderr
+def test_without_slurm_it_is_said_where_to_go(
+    site: Site, here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    done = here("launch", "smoke", "--cluster", "lab")
+    assert done.code == 5
+    assert "sbatch is not here" in done.err
+    assert "login node" in done.err
