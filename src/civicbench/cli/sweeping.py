@@ -72,8 +72,8 @@ def sweep(
     words += ["--winner-rule", declared.rule.text, *(["--only-training"] if only_training else [])]
     if cluster is not None:
         command = shlex.join([*words, "--cluster", cluster])
-        _launch(folder, declared, cluster=cluster, command=command, dry_run=dry_run,
-                workspace=workspace)  # fmt: skip
+        _launch(folder, declared, cluster=cluster, command=command, processes=processes,
+                dry_run=dry_run, workspace=workspace)  # fmt: skip
         return
     if dry_run:
         click.echo(f"{declared.name}: {declared.rule.words}")
@@ -108,6 +108,7 @@ def _launch(
     *,
     cluster: str,
     command: str,
+    processes: int | None,
     dry_run: bool,
     workspace: "Workspace",
 ) -> None:
@@ -116,7 +117,10 @@ def _launch(
     from civicbench.launch.slurm.submitting import submit
     from civicbench.pipeline.sweeps.running import forget_failures, launch_of_sweep
 
-    planned = launch_of_sweep(folder, declared, load_cluster(cluster), command=command)
+    profile = load_cluster(cluster)
+    planned = launch_of_sweep(
+        folder, declared, profile, command=command, processes=processes or profile.processes
+    )
     if planned is None:
         click.echo(f"every run of {declared.name} is done: civicbench sweeps show {declared.name}")
         return

@@ -84,6 +84,13 @@ class Site:
         assert code is None or done.returncode == code, done.stdout + done.stderr
         return done
 
+    def start(self, *arguments: str) -> "subprocess.Popen[str]":
+        """Start a command without waiting for its end."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "civicbench", *arguments],
+            cwd=self.project, env=self.environment, text=True, stdout=subprocess.PIPE,
+        )  # fmt: skip
+
     def launch(self, *arguments: str) -> dict[str, Any]:
         """Launch on the lab, and return the launch's record."""
         return self.launched(self.run("launch", *arguments, "--cluster", "lab").stdout)
@@ -122,7 +129,7 @@ class Site:
             files = self.home.glob("runs/*.partial/metrics.jsonl")
             return any(len(path.read_text().splitlines()) >= steps for path in files)
 
-        self.lab.wait_until(taken, timeout_s=90, what=f"{steps} steps")
+        self.lab.wait_until(taken, timeout_s=200, what=f"{steps} steps")
 
 
 @pytest.fixture

@@ -179,7 +179,7 @@ class Lab:
         line = self.run("scontrol", "show", "job", "-o", number).splitlines()[0]
         return dict(word.split("=", 1) for word in line.split() if "=" in word)
 
-    def wait(self, number: str, states: Iterable[str] = FINAL, *, timeout_s: float = 90) -> str:
+    def wait(self, number: str, states: Iterable[str] = FINAL, *, timeout_s: float = 200) -> str:
         """Wait until a job is in one of the states, and return it."""
         wanted = {states} if isinstance(states, str) else set(states)
         state = ""

@@ -64,6 +64,29 @@ def test_a_workspace_that_the_nodes_do_not_share_is_refused(site: Site, here: He
     assert "export CIVICBENCH_HOME=/somewhere/else/civicbench" in refused
 
 
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("training.batch_size_rows=1",), "1 rows a step, 2 processes"),
+        (("training.batch_size_rows=4", "--processes", "4"), "4 rows a step, 8 processes"),
+    ],
+)
+def test_more_processes_than_rows_are_refused_before_anything_waits(
+    site: Site, here: Here, words: tuple[str, ...], says: str
+) -> None:
+    site.profile(nodes=2)
+    done = here("launch", "smoke", *words, "--cluster", "lab")
+    assert done.code == 2
+    assert says in done.err
+    assert not (site.home / "jobs").exists()
+
+
+def test_sharing_weights_out_over_one_process_is_refused(site: Site, here: Here) -> None:
+    done = here("launch", "smoke", "training.distributed=fsdp2", "--cluster", "lab")
+    assert done.code == 2
+    assert "fsdp2 with one process" in done.err
+
+
 def test_a_dry_run_prints_scripts_that_slurm_takes_and_launches_nothing(
     site: Site, here: Here, tmp_path: Path
 ) -> None:

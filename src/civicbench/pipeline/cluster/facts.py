@@ -6,6 +6,7 @@ from typing import Any
 
 from civicbench.core.digests import canonical_json, digest_files, digest_listing
 from civicbench.recipes.loading import Recipe
+from civicbench.training.distributed.presets import load_preset
 
 _SHOWN_CHARACTERS = 80
 
@@ -19,6 +20,8 @@ def recipe_facts(recipe: Recipe) -> dict[str, str]:
     facts = dict(_flat("recipe", recipe.settings.model_dump(mode="json")))
     facts |= _flat(f"model {recipe.model.name}", recipe.model.model_dump(mode="json"))
     facts |= _flat(f"gate {recipe.gate.name}", recipe.gate.model_dump(mode="json"))
+    preset = load_preset(recipe.training.distributed)
+    facts |= _flat(f"distributed {preset.name}", preset.model_dump(mode="json"))
     for part in (recipe.dataset, *recipe.mixed):
         facts[f"dataset {part.settings.name}: files"] = _files(part.folder)
     for suite in recipe.suites:

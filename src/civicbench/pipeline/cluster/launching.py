@@ -1,10 +1,12 @@
 """A recipe as jobs of a cluster: training, then each suite, then gate and registry."""
 
+import contextlib
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
 from civicbench.core.content import project_root
+from civicbench.core.errors import PartAbsentError
 from civicbench.launch.slurm.profile import ClusterProfile, Resources
 from civicbench.launch.slurm.script import Job
 from civicbench.launch.slurm.submission import Submission
@@ -31,14 +33,14 @@ def launch_of(
         processes: Processes of each node in training; the profile's where None.
         must_resume: Refuse to train from nothing.
         only_training: End with the trained weights.
+
+    Raises:
+        InvalidInputError: More processes than rows of a step, or a preset that does not fit them.
     """
     named = str(Path(reference).resolve()) if reference.endswith((".yaml", ".yml")) else reference
     work = (named, *recipe.overrides)
-    jobs = [
-        _training(
-            recipe, profile, work, processes=processes or profile.processes, must_resume=must_resume
-        )
-    ]
+    count = _choose_processes(recipe, profile, asked=processes)
+    jobs = [_training(recipe, profile, work, processes=count, must_resume=must_resume)]
     labels: dict[str, Sequence[str]] = {}
     if not only_training:
         suites = [suite.settings.name for suite in recipe.suites]
@@ -79,6 +81,19 @@ def facts_now(submission: Submission) -> dict[str, str]:
     recipe = load_recipe(submission.recipe, overrides=submission.overrides)
     kept = {key: value for key, value in submission.facts.items() if key.startswith("sweep")}
     return recipe_facts(recipe) | kept
+
+
+def _choose_processes(recipe: Recipe, profile: ClusterProfile, *, asked: int | None) -> int:
+    """Return how many processes train on each node, refusing what could not train."""
+    from civicbench.training.distributed.presets import load_preset, refuse_preset
+
+    hardware = recipe.settings.hardware
+    several = hardware is not None and hardware.devices > 1
+    in_turn = several and not load_preset(recipe.training.distributed).shares_weights
+    count = asked or (1 if in_turn else profile.processes)
+    with contextlib.suppress(PartAbsentError):  # of this machine: the nodes are others
+        refuse_preset(recipe.training, processes=count * profile.nodes, spread=in_turn)
+    return count
 
 
 def _training(

@@ -111,7 +111,7 @@ def _log(folder: Path, task: SweepTask) -> Path:
 
 
 def launch_of_sweep(
-    folder: Path, sweep: Sweep, profile: ClusterProfile, *, command: str
+    folder: Path, sweep: Sweep, profile: ClusterProfile, *, command: str, processes: int
 ) -> Launch | None:
     """Return the array of the tasks that are left; None where all are done.
 
@@ -120,6 +120,7 @@ def launch_of_sweep(
         sweep: Its declaration.
         profile: The cluster; each task takes one of its nodes.
         command: The command that launches it, for people.
+        processes: Processes that share each task.
     """
     left: Sequence[SweepTask] = tasks_left(folder, sweep)
     if not left:
@@ -127,7 +128,7 @@ def launch_of_sweep(
     job = Job(
         step="sweep",
         title=f"{len(left)} runs of the sweep {sweep.name}",
-        command=(_MODULE, str(folder), "--processes", str(profile.processes)),
+        command=(_MODULE, str(folder), "--processes", str(processes)),
         resources=profile.resources_of(Resources()),
         tasks=[(str(task.number),) for task in left],
     )
