@@ -17,6 +17,7 @@ from civicbench.core.workspace import Workspace
 from civicbench.datasets.building import list_datasets
 from civicbench.evaluation.records import ItemRecord
 from civicbench.evaluation.suites import load_suite
+from civicbench.launch.slurm.profile import ClusterProfile
 from civicbench.models.catalogue import list_model_entries
 from civicbench.recipes.loading import list_recipes, load_recipe
 from civicbench.recipes.settings import Hardware, RecipeSettings
@@ -222,6 +223,7 @@ def test_every_method_is_listed() -> None:
         ("configs/gates/README.md", "A rule", set(Rule.model_fields)),
         ("docs/evaluators.md", "What is kept", set(ItemRecord.model_fields)),
         ("docs/workspace.md", "Stages", set(StageRecord.model_fields)),
+        ("slurm/README.md", "A profile, key by key", set(ClusterProfile.model_fields)),
     ],
 )
 def test_a_table_of_keys_is_whole(path: str, title: str, fields: set[str]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 _ROOT = Path(__file__).resolve().parents[1]
-_CONTENT = ("recipes", "datasets", "training", "evaluation", "configs")
+_CONTENT = ("recipes", "datasets", "training", "evaluation", "configs", "slurm")
 
 pytestmark = pytest.mark.slow
 

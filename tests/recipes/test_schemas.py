@@ -12,6 +12,7 @@ from civicbench.recipes.schemas import render_schemas, write_schemas
 _ROOT = shipped_content_root()
 _SCHEMAS = _ROOT / "configs" / "schema"
 _FILES = {
+    "cluster": "slurm/clusters/*.yaml",
     "recipe": "recipes/*.yaml",
     "dataset": "datasets/*/dataset.yaml",
     "training": "training/*.yaml",

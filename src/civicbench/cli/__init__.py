@@ -18,6 +18,7 @@ from civicbench.cli.evaluating import evaluate, scores
 from civicbench.cli.exporting import export
 from civicbench.cli.gates import gates
 from civicbench.cli.importing import evaluate_version, import_version
+from civicbench.cli.jobs import cancel, jobs
 from civicbench.cli.launching import launch
 from civicbench.cli.listing import datasets, models, recipes
 from civicbench.cli.mirror import mirror
@@ -25,6 +26,7 @@ from civicbench.cli.people import keys, people
 from civicbench.cli.planning import plan
 from civicbench.cli.project import doctor, init
 from civicbench.cli.publishing import publish
+from civicbench.cli.sweeping import sweep, sweeps
 from civicbench.cli.talking import chat
 from civicbench.cli.transparency import atrs
 from civicbench.cli.versions import registry
@@ -75,7 +77,8 @@ def application(offline: bool) -> None:
 
 for _command in (
     init, plan, run, train, launch, evaluate, scores, compare, registry, gates, card, models,
-    datasets, recipes, chat, export, publish, mirror, doctor, people, keys,
+    datasets, recipes, chat, export, publish, mirror, doctor, people, keys, jobs, cancel, sweep,
+    sweeps,
 ):  # fmt: skip
     application.add_command(_command)
 for _command in (atrs, dossier):

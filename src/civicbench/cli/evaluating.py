@@ -29,6 +29,10 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead
     help="Score again so many times in other batches and threads, and show how far scores move.",
 )  # fmt: skip
 @click.option(
+    "--suite", "suites", multiple=True, metavar="SUITE",
+    help="Score this suite of the recipe alone, and write no report: one task of an array.",
+)  # fmt: skip
+@click.option(
     "--to", "folder", type=click.Path(path_type=Path),
     help="Folder for the report; the workspace's own place where not given.",
 )  # fmt: skip
@@ -38,6 +42,7 @@ def evaluate(
     overrides: tuple[str, ...],
     also: tuple[str, ...],
     repeats: int | None,
+    suites: tuple[str, ...],
     folder: Path | None,
     as_json: bool,
 ) -> None:
@@ -57,6 +62,11 @@ def evaluate(
     from civicbench.pipeline.sharing import shared_ranks
     from civicbench.recipes.loading import load_recipe
 
+    if suites:
+        if also or repeats or folder:
+            raise click.UsageError("--suite goes with none of --also, --repeats and --to")
+        _evaluate_suites(recipe, overrides, suites=suites, as_json=as_json)
+        return
     workspace = Workspace.locate()
     with stops_when_asked(), shared_ranks(workspace=workspace) as ranks:
         if ranks is not None and ranks.rank > 0:
@@ -94,6 +104,32 @@ def evaluate(
     for suite, output in done.scores.tuned.outputs.items():
         click.echo(f"Answers to {suite}: {output.folder / 'items.jsonl'}")
     click.echo(f"Report: {paths.html}")
+
+
+def _evaluate_suites(
+    recipe: str, overrides: tuple[str, ...], *, suites: tuple[str, ...], as_json: bool
+) -> None:
+    from civicbench.core.progress import Reporter
+    from civicbench.core.workspace import Workspace
+    from civicbench.pipeline.evaluating import score_named_suites
+    from civicbench.pipeline.sharing import shared_ranks
+    from civicbench.recipes.loading import load_recipe
+
+    workspace = Workspace.locate()
+    with stops_when_asked(), shared_ranks(workspace=workspace) as ranks:
+        if ranks is not None and ranks.rank > 0:
+            return
+        scores = score_named_suites(
+            load_recipe(recipe, overrides=overrides),
+            suites,
+            workspace=workspace,
+            reporter=Reporter(),
+            ranks=ranks,
+        )
+    if as_json:
+        print_json([c.model_dump(mode="json") for c in scores.tuned.comparisons])
+    else:
+        print_comparisons(scores.tuned.comparisons)
 
 
 def _print_noise(record: "NoiseRecord") -> None:

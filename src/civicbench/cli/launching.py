@@ -31,6 +31,9 @@ from civicbench.cli.working import overrides_argument, recipe_argument
     "--meet", "meeting", metavar="HOST:PORT",
     help="Where the machines meet: the first one's name and a free port there.",
 )  # fmt: skip
+@click.option("--cluster", metavar="NAME",
+              help="Launch on a Slurm cluster: a profile of slurm/clusters/.")  # fmt: skip
+@click.option("--dry-run", is_flag=True, help="Print the cluster's batch scripts; launch nothing.")
 def launch(
     recipe: str,
     overrides: tuple[str, ...],
@@ -40,13 +43,33 @@ def launch(
     machines: int,
     machine: int,
     meeting: str | None,
+    cluster: str | None,
+    dry_run: bool,
 ) -> None:
-    """Start RECIPE on the devices of this machine, the whole way.
+    """Start RECIPE on the devices of this machine, or on a cluster, the whole way.
 
     One process for each GPU shares training and scoring; on a processor it is one, or as many as
     --processes says. SIGTERM and SIGUSR1 are passed on to all: they end with a checkpoint and exit
     code 75, and the same command goes on. Where one process dies, all end, and it is named.
+
+    With --cluster it queues training, then a job for each suite, then gate and registry;
+    `civicbench jobs` shows how they stand.
     """
+    if cluster is not None:
+        if machines > 1 or machine or meeting is not None:
+            raise click.UsageError("--cluster goes with none of --machines, --machine and --meet")
+        _launch_on_cluster(
+            recipe,
+            overrides,
+            cluster=cluster,
+            processes=processes,
+            must_resume=must_resume,
+            only_training=only_training,
+            dry_run=dry_run,
+        )
+        return
+    if dry_run:
+        raise click.UsageError("--dry-run goes with --cluster; here, see `civicbench plan`")
     from civicbench.core.errors import InvalidInputError
     from civicbench.core.progress import Reporter
     from civicbench.core.workspace import Workspace
@@ -89,3 +112,44 @@ def launch(
             reporter.say(f"  its whole output: {ended.log}")
         reporter.say("  what to do: mend that, and run the same command to go on")
     sys.exit(ended.code)
+
+
+def _launch_on_cluster(
+    recipe: str,
+    overrides: tuple[str, ...],
+    *,
+    cluster: str,
+    processes: int | None,
+    must_resume: bool,
+    only_training: bool,
+    dry_run: bool,
+) -> None:
+    from civicbench.core.errors import InvalidInputError
+    from civicbench.core.progress import Reporter
+    from civicbench.core.workspace import Workspace
+    from civicbench.launch.slurm.profile import load_cluster
+    from civicbench.launch.slurm.submitting import require_shared, submit
+    from civicbench.pipeline.cluster.launching import launch_of
+    from civicbench.recipes.loading import load_recipe
+
+    workspace = Workspace.locate()
+    planned = launch_of(
+        load_recipe(recipe, overrides=overrides),
+        load_cluster(cluster),
+        reference=recipe,
+        processes=processes,
+        must_resume=must_resume,
+        only_training=only_training,
+    )
+    if dry_run:
+        try:
+            require_shared(workspace, planned.profile)
+        except InvalidInputError as error:
+            click.echo(f"would be refused: {error}", err=True)
+        folder = workspace.jobs / f"{planned.what}-DRY-RUN"
+        for step, script in planned.scripts(folder).items():
+            click.echo(f"### {step}.sbatch\n{script}")
+        return
+    submission = submit(planned, workspace=workspace, reporter=Reporter())
+    click.echo(f"Launch: {submission.name}")
+    click.echo(f"Next: civicbench jobs show {submission.name}")

@@ -24,14 +24,23 @@ def init(folder: Path) -> None:
               help="Look at what RECIPE would train on instead, token by token.")  # fmt: skip
 @click.option("--example", metavar="ROW",
               help="The row to show: its place from 1, or its id. Default: the first.")  # fmt: skip
+@click.option("--cluster", metavar="NAME",
+              help="Compare the cluster's profile NAME with the real cluster instead.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-def doctor(recipe: str | None, example: str | None, as_json: bool) -> None:
+def doctor(recipe: str | None, example: str | None, cluster: str | None, as_json: bool) -> None:
     """Show what this machine has, and what would fail.
 
     With --recipe: whether the recipe's rows are what training should read, and one of them token by
     token, as training packs it. Nothing is fetched. Exits with 2 where a check fails.
+
+    With --cluster: whether the cluster has what the profile asks for, and, through a short job,
+    what its nodes see and have.
     """
-    if recipe is None:
+    if cluster is not None:
+        if recipe is not None or example is not None:
+            raise click.UsageError("--cluster goes with neither --recipe nor --example")
+        _diagnose_cluster(cluster, as_json=as_json)
+    elif recipe is None:
         if example is not None:
             raise click.UsageError("--example belongs to --recipe")
         _diagnose_machine(as_json=as_json)
@@ -48,6 +57,27 @@ def _diagnose_machine(*, as_json: bool) -> None:
         print_json([finding.model_dump(mode="json") for finding in findings])
     else:
         print_findings(findings)
+
+
+def _diagnose_cluster(name: str, *, as_json: bool) -> None:
+    from civicbench.core.errors import InvalidInputError
+    from civicbench.core.workspace import Workspace
+    from civicbench.launch.slurm.profile import load_cluster
+    from civicbench.pipeline.cluster.diagnosing import diagnose_cluster
+
+    findings = diagnose_cluster(load_cluster(name), workspace=Workspace.locate())
+    if as_json:
+        print_json([finding.model_dump(mode="json") for finding in findings])
+    else:
+        print_findings(findings)
+    failed = [finding.what for finding in findings if finding.state == "bad"]
+    if failed:
+        raise InvalidInputError(
+            f"{len(failed)} checks failed",
+            where=f"cluster {name}",
+            got=", ".join(failed),
+            remedy="see what to do beside each",
+        )
 
 
 def _diagnose_recipe(name: str, *, example: str | None, as_json: bool) -> None:

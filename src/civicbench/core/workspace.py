@@ -95,6 +95,16 @@ class Workspace:
         return self.home / "reports"
 
     @property
+    def jobs(self) -> Path:
+        """Launches on clusters: scripts, records and logs, one folder each."""
+        return self.home / "jobs"
+
+    @property
+    def sweeps(self) -> Path:
+        """Sweeps: what was declared, and each task's result."""
+        return self.home / "sweeps"
+
+    @property
     def store(self) -> Path:
         """The registry's files, by digest, unless they are kept elsewhere by URL."""
         return self.home / "store"

@@ -215,7 +215,9 @@ def _judged(
 ) -> Ended:
     if first is None:
         return Ended(ExitCode.DONE)
-    stopped = [rank for rank, code in codes.items() if code == ExitCode.TRY_AGAIN]
+    # One that was told before it could listen had nothing to save.
+    unheard = {-number for number in asked if number != signal.SIGINT}
+    stopped = [r for r, code in codes.items() if code == ExitCode.TRY_AGAIN or code in unheard]
     if asked and stopped:
         return Ended(ExitCode.TRY_AGAIN, stopped[0], f"stopped by {asked[0].name}")
     code = codes[first]

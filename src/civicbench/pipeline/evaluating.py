@@ -1,17 +1,18 @@
 """Evaluating a recipe's models: scores, noise, and the report on both."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from civicbench.core.errors import InvalidInputError
 from civicbench.core.progress import Reporter
+from civicbench.core.settings import suggest
 from civicbench.core.workspace import Workspace
 from civicbench.models.trained import trained_folder
 from civicbench.pipeline.inputs import check_processes
 from civicbench.pipeline.noise import NoiseRecord, measure_noise
-from civicbench.pipeline.running import run_evaluation
-from civicbench.pipeline.scoring import Contender, RecipeScores
+from civicbench.pipeline.running import own_contender, run_evaluation, run_training
+from civicbench.pipeline.scoring import Contender, RecipeScores, score_suites
 from civicbench.recipes.loading import Recipe
 from civicbench.registry.registry import Registry
 
@@ -71,6 +72,49 @@ def evaluate_recipe(
             ranks=ranks,
         )
     return Evaluation(scores, noise)
+
+
+def score_named_suites(
+    recipe: Recipe,
+    names: Sequence[str],
+    *,
+    workspace: Workspace,
+    reporter: Reporter,
+    ranks: "Ranks | None" = None,
+) -> RecipeScores:
+    """Score a recipe's base and tuned model on some of its suites.
+
+    The scores are those of a whole evaluation, and are found done by it.
+
+    Args:
+        recipe: The recipe.
+        names: The suites.
+        workspace: Where work is kept.
+        reporter: Told what is going on.
+        ranks: The processes that share the scoring.
+
+    Raises:
+        InvalidInputError: The recipe has no such suite.
+    """
+    known = {suite.settings.name: suite for suite in recipe.suites}
+    for name in names:
+        if name not in known:
+            near = suggest(name, known)
+            raise InvalidInputError(
+                f"the recipe has no suite {name!r}",
+                where=f"recipe {recipe.settings.name}",
+                remedy=f"did you mean {near}?" if near else f"its suites: {', '.join(known)}",
+            )
+    check_processes(recipe, processes=1 if ranks is None else ranks.size)
+    inputs, trained = run_training(recipe, workspace=workspace, reporter=reporter, ranks=ranks)
+    chosen = replace(recipe, suites=tuple(known[name] for name in dict.fromkeys(names)))
+    return score_suites(
+        replace(inputs, recipe=chosen),
+        (own_contender(recipe, trained),),
+        workspace=workspace,
+        reporter=reporter,
+        ranks=ranks,
+    )
 
 
 def _registered(reference: str, recipe: Recipe, *, workspace: Workspace) -> Contender:

@@ -170,13 +170,18 @@ def run_evaluation(
     inputs, trained = run_training(
         recipe, workspace=workspace, reporter=reporter, ranks=ranks, must_resume=must_resume
     )
-    own = Contender(
+    own = own_contender(recipe, trained)
+    scores = score_suites(inputs, (own, *also), workspace=workspace, reporter=reporter, ranks=ranks)
+    return inputs, trained, scores
+
+
+def own_contender(recipe: Recipe, trained: StageOutput) -> Contender:
+    """Return what a recipe's own training made, as something to be scored."""
+    return Contender(
         recipe.registered_name,
         read_training_record(trained.folder).adapter_digest,
         trained.folder / ADAPTER_FOLDER,
     )
-    scores = score_suites(inputs, (own, *also), workspace=workspace, reporter=reporter, ranks=ranks)
-    return inputs, trained, scores
 
 
 def run_recipe(

@@ -11,6 +11,7 @@ from civicbench.core.files import write_text_whole
 from civicbench.datasets.settings import DatasetSettings
 from civicbench.evaluation.settings import SuiteSettings
 from civicbench.models.licences import LicenceTerms
+from civicbench.launch.slurm.profile import ClusterProfile
 from civicbench.models.settings import ModelEntry
 from civicbench.recipes.settings import RecipeSettings
 from civicbench.registry.gates import Gate
@@ -20,6 +21,7 @@ from civicbench.training.settings import TrainingMethod
 from civicbench.training.tracking import TrackerSettings
 
 _KINDS: dict[str, type[BaseModel]] = {
+    "cluster": ClusterProfile,
     "dataset": DatasetSettings,
     "distributed": DistributedPreset,
     "gate": Gate,
