@@ -10,8 +10,8 @@ from civicbench.core.content import shipped_content_root
 from civicbench.core.files import write_text_whole
 from civicbench.datasets.settings import DatasetSettings
 from civicbench.evaluation.settings import SuiteSettings
-from civicbench.models.licences import LicenceTerms
 from civicbench.launch.slurm.profile import ClusterProfile
+from civicbench.models.licences import LicenceTerms
 from civicbench.models.settings import ModelEntry
 from civicbench.recipes.settings import RecipeSettings
 from civicbench.registry.gates import Gate
