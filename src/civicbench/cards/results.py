@@ -15,6 +15,7 @@ from civicbench.pages.document import (
     Words,
     words,
 )
+from civicbench.pages.judges import describe_judges, judges_of
 from civicbench.pages.wording import (
     explain_verdict,
     format_count,
@@ -61,6 +62,8 @@ def describe_results(evidence: Evidence) -> Section:
         blocks.append(_table("Results in short", headline, evidence=evidence))
     else:
         blocks.append(Caution("No headline result was measured."))
+    results = [result for suite in evidence.suites for result in (suite.base, suite.tuned)]
+    blocks.extend(describe_judges(judges_of(results)))
     blocks.extend((_suites(evidence), _all_results(evidence), *_flags(evidence)))
     return Section("results", "Results", tuple(blocks))
 
@@ -168,16 +171,21 @@ def _bound_note(comparisons: Sequence[Comparison]) -> list[Block]:
 
 
 def _half_note(comparisons: Sequence[Comparison]) -> list[Block]:
-    titles = [comparison.title for comparison in comparisons if comparison.better == "half"]
-    if not titles:
-        return []
-    return [
-        Paragraph(
-            f"For {', '.join(dict.fromkeys(titles))}, neither a high nor a low result is good: "
-            "0.5 (50%) is the ideal, at which neither of two choices is favoured. There the "
-            "difference says how much nearer to the ideal the tuned model is."
-        )
-    ]
+    notes: list[Block] = []
+    for better, ideal in (
+        ("half", "0.5 (50%) is the ideal, at which neither of two choices is favoured"),
+        ("zero", "0 is the ideal, at which neither of two sides is favoured"),
+    ):
+        titles = [comparison.title for comparison in comparisons if comparison.better == better]
+        if titles:
+            notes.append(
+                Paragraph(
+                    f"For {', '.join(dict.fromkeys(titles))}, neither a high nor a low result is "
+                    f"good: {ideal}. There the difference says how much nearer to the ideal the "
+                    "tuned model is."
+                )
+            )
+    return notes
 
 
 def _titles(comparisons: Iterable[Comparison], verdict: Verdict) -> str:

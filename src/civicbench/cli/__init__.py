@@ -14,6 +14,7 @@ from civicbench.cli.comparing import card, compare
 from civicbench.cli.curation import card_of_dataset, diff_snapshots, preview_dataset
 from civicbench.cli.evaluating import evaluate, scores
 from civicbench.cli.exporting import export
+from civicbench.cli.judging import judge
 from civicbench.cli.listing import datasets, models, recipes
 from civicbench.cli.mirror import mirror
 from civicbench.cli.planning import plan
@@ -65,8 +66,8 @@ def application(offline: bool) -> None:
 
 
 for _command in (
-    init, plan, run, train, evaluate, scores, compare, registry, card, models, datasets, recipes,
-    chat, export, mirror, doctor,
+    init, plan, run, train, evaluate, scores, judge, compare, registry, card, models, datasets,
+    recipes, chat, export, mirror, doctor,
 ):  # fmt: skip
     application.add_command(_command)
 for _command in (preview_dataset, diff_snapshots, card_of_dataset):

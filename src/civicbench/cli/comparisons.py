@@ -1,6 +1,6 @@
 """Comparisons of two models as a table on the terminal."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -8,7 +8,7 @@ import click
 from civicbench.cli.output import print_table
 
 if TYPE_CHECKING:
-    from civicbench.evaluation.results import Comparison, Estimate
+    from civicbench.evaluation.results import Comparison, SuiteResult
 
 
 def print_comparisons(
@@ -26,9 +26,9 @@ def print_comparisons(
         (
             c.suite,
             c.title if c.metric == "accuracy" else f"{c.title}: {c.metric}",
-            _share(c.base.value),
-            _share(c.tuned.value),
-            _difference(c.difference),
+            _value(c, c.base.value),
+            _value(c, c.tuned.value),
+            _difference(c),
             c.verdict,
         )
         for c in comparisons
@@ -42,11 +42,31 @@ def print_comparisons(
         )
     if any(c.better == "half" for c in comparisons):
         click.echo("Where 50 % is the ideal, the difference says how much nearer to it.")
+    if any(c.better == "zero" for c in comparisons):
+        click.echo("Where 0 is the ideal, the difference says how much nearer to it.")
 
 
-def _share(value: float) -> str:
-    return f"{100 * value:.1f} %"
+def print_judges(results: "Iterable[SuiteResult]") -> None:
+    """Print how far the judges behind some results agree with people."""
+    from civicbench.pages.judges import judges_of, tell_agreement
+
+    for judge in judges_of(results):
+        click.echo(tell_agreement(judge))
 
 
-def _difference(estimate: "Estimate") -> str:
+def _value(comparison: "Comparison", value: float) -> str:
+    return f"{100 * value:.1f} %" if _is_share(comparison) else f"{value:+.3f}"
+
+
+def _is_share(comparison: "Comparison") -> bool:
+    from civicbench.evaluation.wholes import find_whole
+
+    whole = find_whole(comparison.metric)
+    return whole is None or whole.share
+
+
+def _difference(comparison: "Comparison") -> str:
+    estimate = comparison.difference
+    if not _is_share(comparison):
+        return f"{estimate.value:+.3f} [{estimate.low:+.3f}, {estimate.high:+.3f}]"
     return f"{100 * estimate.value:+.1f} [{100 * estimate.low:+.1f}, {100 * estimate.high:+.1f}]"

@@ -1,6 +1,6 @@
 """Items of a suite: read, checked, and turned into what a task asks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,10 +10,22 @@ from pydantic import BaseModel, ConfigDict
 from civicbench.core.digests import digest_json, digest_text
 from civicbench.core.documents import iterate_json_lines
 from civicbench.core.errors import InvalidInputError
-from civicbench.evaluation.settings import ChoiceTask, GenerationTask, SuiteSettings, Task
+from civicbench.evaluation.answers import known_form
+from civicbench.evaluation.settings import (
+    ChoiceTask,
+    GenerationTask,
+    JudgedTask,
+    MatchedTask,
+    RatingTask,
+    SuiteSettings,
+    Task,
+    Twins,
+    WrittenTask,
+)
 from civicbench.models.rendering import Message
 
 _MISTAKES_SHOWN = 20
+_ROLES = ("biased", "counter", "unknown")
 
 
 class Item(BaseModel):
@@ -38,12 +50,18 @@ class Question:
         choices: The answers to choose from, as written; empty for generated answers.
         answer: Position of the right choice; -1 for generated answers.
         cluster: Items of one cluster are not independent.
+        roles: What each choice stands for, where the task asks for it.
+        marks: What is looked for in a written answer.
+        reference: People's mean rating; None where nothing is rated.
     """
 
     item: Item
     choices: tuple[str, ...]
     answer: int
     cluster: str
+    roles: tuple[str, ...] = ()
+    marks: tuple[str, ...] = ()
+    reference: float | None = None
 
 
 def read_file_items(path: Path, *, system: str | None) -> list[Item]:
@@ -174,24 +192,14 @@ def questions_of(task: Task, items: Sequence[Item], *, suite: SuiteSettings) -> 
         if missing:
             mistakes.append(f"{item.id}: the slice field {missing[0]!r} is missing")
             continue
-        if isinstance(task, ChoiceTask):
-            choices, answer, problem = _choices(task, item)
-        else:
-            choices, answer = (), -1
-            problem = next(
-                (
-                    f"the field {f!r} is missing"
-                    for f in task.fields.values()
-                    if item.fields.get(f) is None
-                ),
-                None,
-            )
-        if problem is not None:
+        try:
+            questions.append(_question(task, item, str(cluster)))
+        except _UnfitError as problem:
             mistakes.append(f"{item.id}: {problem}")
-            continue
-        questions.append(Question(item, choices, answer, str(cluster)))
     _refuse(mistakes, where=where)
-    if isinstance(task, GenerationTask) and task.first_of_cluster:
+    if isinstance(task, ChoiceTask | JudgedTask) and task.twins is not None:
+        _refuse_lone_twins(questions, task.twins, where=where)
+    if isinstance(task, WrittenTask) and task.first_of_cluster:
         firsts = {question.cluster: question for question in reversed(questions)}
         questions = [q for q in questions if firsts[q.cluster] is q]
     return questions
@@ -212,6 +220,78 @@ def items_digest(questions: Mapping[str, Sequence[Question]]) -> str:
 
 def _fits(item: Item, where: Mapping[str, str]) -> bool:
     return all(str(item.fields.get(field)) == value for field, value in where.items())
+
+
+class _UnfitError(ValueError):
+    """An item does not fit a task; says why."""
+
+
+def _question(task: Task, item: Item, cluster: str) -> Question:
+    if isinstance(task, ChoiceTask):
+        choices, answer, problem = _choices(task, item)
+        if problem is not None:
+            raise _UnfitError(problem)
+        roles = _roles(item, len(choices)) if task.bias is not None else ()
+        _require(item, [task.twins.field, task.twins.side] if task.twins else [])
+        return Question(item, choices, answer, cluster, roles=roles)
+    if isinstance(task, RatingTask):
+        mean = item.fields.get(task.reference)
+        if not isinstance(mean, int | float) or isinstance(mean, bool):
+            raise _UnfitError(f"the field {task.reference!r} must be a number")
+        numbers = list(task.choices.values())
+        nearest = min(range(len(numbers)), key=lambda place: abs(numbers[place] - mean))
+        return Question(item, tuple(task.choices), nearest, cluster, reference=float(mean))
+    if isinstance(task, MatchedTask):
+        return Question(item, (), -1, cluster, marks=_marks(item, task.marks))
+    if isinstance(task, GenerationTask):
+        _require(item, task.fields.values())
+    elif task.twins is not None:
+        _require(item, [task.twins.field, task.twins.side])
+    return Question(item, (), -1, cluster)
+
+
+def _require(item: Item, fields: Iterable[str]) -> None:
+    for field in fields:
+        if item.fields.get(field) is None:
+            raise _UnfitError(f"the field {field!r} is missing")
+
+
+def _roles(item: Item, choices: int) -> tuple[str, ...]:
+    roles = item.fields.get("roles")
+    if not isinstance(roles, list | tuple) or len(roles) != choices:
+        raise _UnfitError("'roles' must name a role for each choice")
+    if sorted(roles) != sorted(_ROLES):
+        raise _UnfitError(f"'roles' must be {', '.join(_ROLES)}, in the choices' order")
+    return tuple(roles)
+
+
+def _marks(item: Item, field: str) -> tuple[str, ...]:
+    value = item.fields.get(field)
+    marks = [value] if isinstance(value, str) else value
+    if not isinstance(marks, list | tuple) or not marks:
+        raise _UnfitError(f"the field {field!r} must be a text or a list of texts")
+    if not all(isinstance(mark, str) and mark.strip() for mark in marks):
+        raise _UnfitError(f"the field {field!r} holds an empty mark, or one that is no text")
+    strange = [mark for mark in marks if not known_form(mark)]
+    if strange:
+        raise _UnfitError(f"the field {field!r} names a form that is not known: {strange[0]!r}")
+    return tuple(marks)
+
+
+def _refuse_lone_twins(questions: Sequence[Question], twins: Twins, *, where: str) -> None:
+    """Refuse a case that has no other version, or one version twice: nothing is compared there."""
+    sides: dict[str, list[str]] = {}
+    for question in questions:
+        fields = question.item.fields
+        sides.setdefault(str(fields[twins.field]), []).append(str(fields[twins.side]))
+    found = {side for own in sides.values() for side in own}
+    mistakes = [
+        f"{case}: has the versions {', '.join(own)}"
+        for case, own in sides.items()
+        if len(own) < 2 or len(set(own)) < len(own)
+    ]
+    mistakes += [f"no item is the version {side!r}" for side in twins.sides if side not in found]
+    _refuse(mistakes, where=where)
 
 
 def _choices(task: ChoiceTask, item: Item) -> tuple[tuple[str, ...], int, str | None]:

@@ -2,10 +2,10 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 Verdict = Literal["better", "worse", "no worse by more than the margin", "not distinguishable"]
-Better = Literal["higher", "lower", "half"]
+Better = Literal["higher", "lower", "half", "zero"]
 Place = tuple[str, str, str]
 """Suite, task and metric."""
 
@@ -54,13 +54,46 @@ class MetricResult(_Fact):
     metric: str
     """The metric's name, for example "accuracy"."""
     better: Better
-    """Which way is better; "half" where 0.5 is the ideal."""
+    """Which way is better; "half" where 0.5 is the ideal, "zero" where 0 is."""
     headline: bool
     """Whether it stands in the short table."""
     estimate: Estimate
     """Value with interval."""
     slices: tuple[SliceEstimate, ...] = ()
     """The same by slice."""
+
+
+class Agreement(_Fact):
+    """How far a judge's labels agree with those of people."""
+
+    against: str
+    """Whose labels, of which answers."""
+    held_out: str
+    """What the judge had not been trained on: "model and prompt", "model", "prompt", "nothing"."""
+    group: str
+    """Which of the answers: "all", or those of one model or one labeller."""
+    items: int
+    """How many answers."""
+    accuracy: Estimate
+    """Share of equal labels."""
+    kappa: Estimate
+    """Cohen's kappa: agreement beyond chance."""
+    confusion: dict[str, int]
+    """How many answers of each pair of labels: "refusal called compliance" is the people's label
+    first."""
+
+
+class JudgeFact(_Fact):
+    """A judge of written answers, and how good it is."""
+
+    name: str
+    """Its name."""
+    title: str
+    """Its name for people."""
+    digest: str
+    """Digest of its settings and of everything that it was made of."""
+    agreements: tuple[Agreement, ...]
+    """How far it agrees with people; empty where that was not measured."""
 
 
 class SuiteResult(_Fact):
@@ -104,6 +137,8 @@ class SuiteResult(_Fact):
     """Versions of the packages that shaped the result."""
     seed: int
     """Seed of bootstrap resampling."""
+    judges: tuple[JudgeFact, ...] = Field(default=(), exclude_if=lambda judges: not judges)
+    """The judges of written answers; not written where there was none."""
 
 
 class Flip(_Fact):
@@ -145,7 +180,8 @@ class Comparison(_Fact):
     tuned: Estimate
     """The second model."""
     difference: Estimate
-    """Second minus first with its paired 95 % interval; where 0.5 is the ideal, how much nearer."""
+    """Second minus first with its paired 95 % interval; where 0.5 or 0 is the ideal, how much
+    nearer to it."""
     p_value: float | None
     """Exact McNemar p-value (two-sided) for right/wrong items; None for other values, and where
     several answers were drawn for an item."""

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from civicbench.evaluation.results import Better, Comparison, Estimate, Verdict
+from civicbench.evaluation.wholes import find_whole
 from civicbench.pages.document import Cell, Colour, Tag, Words
 
 _MOST_DECIMALS = 4
@@ -17,12 +18,16 @@ _WAYS: dict[Better, str] = {
     "higher": "higher is better",
     "lower": "lower is better",
     "half": "50% is the ideal",
+    "zero": "0 is the ideal",
 }
 _BYTE_UNITS = ("bytes", "kB", "MB", "GB", "TB")
 
 
 def is_rate(comparison: Comparison) -> bool:
     """Return whether a metric's values are shares of a whole, and so read as percentages."""
+    whole = find_whole(comparison.metric)
+    if whole is not None and not whole.share:
+        return False
     numbers = [
         number
         for estimate in (comparison.base, comparison.tuned)

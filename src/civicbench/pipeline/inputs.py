@@ -20,13 +20,18 @@ from civicbench.evaluation.items import (
     read_file_items,
     read_shots,
 )
+from civicbench.evaluation.judges.judge import Judge
 from civicbench.evaluation.prompt_proof import SystemTurns, named_differences, system_turns_of
+from civicbench.evaluation.public.reading import fetch_public_items
+from civicbench.evaluation.public.settings import PublicItems
+from civicbench.evaluation.public.subsets import draw_subset
 from civicbench.evaluation.settings import FileItems
 from civicbench.evaluation.suites import Suite
 from civicbench.models.loading import require_package
 from civicbench.models.prepare import PreparedModel, prepare_model
 from civicbench.models.rendering import ChatRenderer, RendersExamples, load_renderer
 from civicbench.pages.stylesheet import check_assets
+from civicbench.pipeline.judging import prepare_judges
 from civicbench.pipeline.mixing import TrainingData, conversations_of, read_training_data
 from civicbench.pipeline.snapshots import mixed_snapshots, recipe_snapshot
 from civicbench.recipes.loading import Recipe
@@ -54,6 +59,7 @@ class RunInputs:
         held_out: The same for the held-out loss: rows of the recipe's own dataset.
         items: Each suite's items.
         system_turns: The system turns of the training rows.
+        judges: The judges that the suites name.
     """
 
     recipe: Recipe
@@ -67,6 +73,7 @@ class RunInputs:
     held_out: TrainingRows
     items: dict[str, tuple[Item, ...]]
     system_turns: SystemTurns
+    judges: dict[str, Judge]
 
 
 def prepare_inputs(recipe: Recipe, *, workspace: Workspace, reporter: Reporter) -> RunInputs:
@@ -83,7 +90,9 @@ def prepare_inputs(recipe: Recipe, *, workspace: Workspace, reporter: Reporter) 
     check_parts(recipe)
     snapshot = recipe_snapshot(recipe, workspace=workspace, reporter=reporter)
     items = {
-        suite.settings.name: tuple(suite_items(suite, snapshot=snapshot.folder))
+        suite.settings.name: tuple(
+            suite_items(suite, snapshot=snapshot.folder, workspace=workspace, reporter=reporter)
+        )
         for suite in recipe.suites
     }
     mixed = mixed_snapshots(
@@ -98,6 +107,7 @@ def prepare_inputs(recipe: Recipe, *, workspace: Workspace, reporter: Reporter) 
         for task in suite.settings.tasks:
             questions_of(task, found, suite=suite.settings)
         named_differences(suite.settings, found, trained=system_turns)
+    judges = prepare_judges(recipe.suites, workspace=workspace, reporter=reporter)
     prepared = prepare_model(recipe.model, workspace=workspace, reporter=reporter)
     renderer = load_renderer(prepared)
 
@@ -126,6 +136,7 @@ def prepare_inputs(recipe: Recipe, *, workspace: Workspace, reporter: Reporter) 
         ),
         items=items,
         system_turns=system_turns,
+        judges=judges,
     )
 
 
@@ -245,15 +256,26 @@ def _engine_key(recipe: Recipe) -> str:
     return f"recipe {recipe.settings.name}: evaluation_engine"
 
 
-def suite_items(suite: Suite, *, snapshot: Path) -> Sequence[Item]:
-    """Return a suite's items, from its own file or from a split of the snapshot.
+def suite_items(
+    suite: Suite, *, snapshot: Path, workspace: Workspace, reporter: Reporter
+) -> Sequence[Item]:
+    """Return the items that a suite asks: from its own file, public files, or the snapshot.
 
     Raises:
         InvalidInputError: Items with mistakes.
+        IntegrityError: A public file's bytes differ from its digest.
+        PartAbsentError: A public file is not here and cannot be fetched.
     """
     settings = suite.settings
     shots: list[Shot] = []
-    if isinstance(settings.items, FileItems):
+    items: Sequence[Item]
+    if isinstance(settings.items, PublicItems):
+        items = fetch_public_items(
+            settings.items, system=settings.system, workspace=workspace, reporter=reporter
+        )
+        if settings.shots is not None and settings.shots.file is not None:
+            shots = read_shots(suite.folder / settings.shots.file)
+    elif isinstance(settings.items, FileItems):
         items = read_file_items(suite.folder / settings.items.file, system=settings.system)
         if settings.shots is not None and settings.shots.file is not None:
             shots = read_shots(suite.folder / settings.shots.file)
@@ -268,6 +290,8 @@ def suite_items(suite: Suite, *, snapshot: Path) -> Sequence[Item]:
                 Shot(row.id, row.messages[-2].content, row.messages[-1].content)
                 for row in read_split(snapshot, "train")
             ]
+    if settings.subset is not None:
+        items = draw_subset(items, settings.subset, where=f"suite {settings.name}")
     if settings.shots is None:
         return items
     where = f"suite {settings.name}: shots"

@@ -29,6 +29,8 @@ from civicbench.core.progress import Reporter
 from civicbench.core.workspace import Workspace
 from civicbench.datasets.building import load_dataset_settings
 from civicbench.datasets.sources import pinned_files
+from civicbench.evaluation.judges.preparing import judge_names
+from civicbench.evaluation.judges.settings import load_judge_settings
 from civicbench.evaluation.suites import load_suite
 from civicbench.models.catalogue import load_model_entry
 from civicbench.models.settings import HubSource, WheelSource
@@ -101,8 +103,16 @@ def wanted_files(
         found += _model_files(name)
     for name in suites:
         found += [
-            Wanted(file.place, file.sha256, f"suite {name}", pinned=file)
-            for file in _pinned_within(load_suite(name).settings)
+            Wanted(file.place, file.sha256, f"suite {name}", settings.licence, pinned=file)
+            for settings in [load_suite(name).settings]
+            for file in _pinned_within(settings)
+        ]
+        found += [
+            Wanted(
+                file.place, file.sha256, f"judge {judge.name}", judge.answers_licence, pinned=file
+            )
+            for judge in map(load_judge_settings, judge_names(load_suite(name).settings))
+            for file in judge.answers
         ]
     if manifest is not None:
         found += [

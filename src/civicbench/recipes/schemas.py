@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from civicbench.core.content import shipped_content_root
 from civicbench.core.files import write_text_whole
 from civicbench.datasets.settings import DatasetSettings
+from civicbench.evaluation.judges.settings import JudgeSettings
 from civicbench.evaluation.settings import SuiteSettings
 from civicbench.models.settings import ModelEntry
 from civicbench.recipes.settings import RecipeSettings
@@ -21,6 +22,7 @@ _KINDS: dict[str, type[BaseModel]] = {
     "dataset": DatasetSettings,
     "gate": Gate,
     "hardware": DeviceEntry,
+    "judge": JudgeSettings,
     "model": ModelEntry,
     "recipe": RecipeSettings,
     "suite": SuiteSettings,

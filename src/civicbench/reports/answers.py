@@ -133,7 +133,12 @@ def _lead(record: ItemRecord) -> float:
 
 
 def _is_wrong(record: ItemRecord, better: Better) -> bool:
-    return {"higher": _value(record) < 1, "lower": _value(record) > 0, "half": False}[better]
+    return {
+        "higher": _value(record) < 1,
+        "lower": _value(record) > 0,
+        "half": False,
+        "zero": False,
+    }[better]
 
 
 def _value(record: ItemRecord) -> float:

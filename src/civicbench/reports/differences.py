@@ -6,20 +6,21 @@ from civicbench.pages.wording import format_difference, is_rate
 
 
 def difference_cell(comparison: Comparison, estimate: Estimate) -> Cell:
-    """Return a difference with its interval, and what it says where half is the ideal.
+    """Return a difference with its interval, and what it says where half or 0 is the ideal.
 
     Args:
         comparison: The measure.
         estimate: Its difference, or that of one of its slices.
     """
     shown = format_difference(estimate, rate=is_rate(comparison))
-    if comparison.better != "half":
+    ideal = {"half": "50%", "zero": "0"}.get(comparison.better)
+    if ideal is None:
         return shown
     # From 75% to 58% is +17 points here; without these words it reads as a mistake.
-    return (*shown, Words(_name_distance(estimate.value), "hint"))
+    return (*shown, Words(_name_distance(estimate.value, ideal), "hint"))
 
 
-def _name_distance(change: float) -> str:
+def _name_distance(change: float, ideal: str) -> str:
     if change == 0:
-        return "as near to 50%"
-    return "nearer to 50%" if change > 0 else "further from 50%"
+        return f"as near to {ideal}"
+    return f"nearer to {ideal}" if change > 0 else f"further from {ideal}"

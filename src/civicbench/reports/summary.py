@@ -253,14 +253,16 @@ def _reading(report: Report) -> Block:
                 "items cannot tell the two apart, which does not show that they are equal."
             )
         )
-    halves = _halves(report)
-    if halves:
-        blocks.append(
-            Paragraph(
-                f"For {', '.join(halves)}, 50% is the ideal: neither of two choices is favoured. "
-                "There a difference says how much nearer to 50% the other model is."
+    for better, ideal, sides in (("half", "50%", "choices"), ("zero", "0", "sides")):
+        titles = _titled(report, better)
+        if titles:
+            blocks.append(
+                Paragraph(
+                    f"For {', '.join(titles)}, {ideal} is the ideal: neither of two {sides} is "
+                    f"favoured. There a difference says how much nearer to {ideal} the other model "
+                    "is."
+                )
             )
-        )
     blocks.append(
         Paragraph(
             "Where none or all of the items went one way, the exact one-sided 95% bound stands "
@@ -270,12 +272,12 @@ def _reading(report: Report) -> Block:
     return Details("How to read results, intervals and verdicts", tuple(blocks))
 
 
-def _halves(report: Report) -> Sequence[str]:
+def _titled(report: Report, better: str) -> Sequence[str]:
     titles = (
         metric.title
         for model in report.models
         for suite in model.suites.values()
         for metric in suite.result.metrics
-        if metric.better == "half"
+        if metric.better == better
     )
     return tuple(dict.fromkeys(titles))
