@@ -19,7 +19,7 @@ from civicbench.evaluation.settings import (
     RatingTask,
     SuiteSettings,
     Task,
-    Twins,
+    Versions,
     WrittenTask,
 )
 from civicbench.models.rendering import Message
@@ -197,8 +197,8 @@ def questions_of(task: Task, items: Sequence[Item], *, suite: SuiteSettings) -> 
         except _UnfitError as problem:
             mistakes.append(f"{item.id}: {problem}")
     _refuse(mistakes, where=where)
-    if isinstance(task, ChoiceTask | JudgedTask) and task.twins is not None:
-        _refuse_lone_twins(questions, task.twins, where=where)
+    if isinstance(task, ChoiceTask | JudgedTask) and task.versions is not None:
+        _refuse_lone_versions(questions, task.versions, where=where)
     if isinstance(task, WrittenTask) and task.first_of_cluster:
         firsts = {question.cluster: question for question in reversed(questions)}
         questions = [q for q in questions if firsts[q.cluster] is q]
@@ -232,7 +232,7 @@ def _question(task: Task, item: Item, cluster: str) -> Question:
         if problem is not None:
             raise _UnfitError(problem)
         roles = _roles(item, len(choices)) if task.bias is not None else ()
-        _require(item, [task.twins.field, task.twins.side] if task.twins else [])
+        _require(item, [task.versions.field, task.versions.side] if task.versions else [])
         return Question(item, choices, answer, cluster, roles=roles)
     if isinstance(task, RatingTask):
         mean = item.fields.get(task.reference)
@@ -245,8 +245,8 @@ def _question(task: Task, item: Item, cluster: str) -> Question:
         return Question(item, (), -1, cluster, marks=_marks(item, task.marks))
     if isinstance(task, GenerationTask):
         _require(item, task.fields.values())
-    elif task.twins is not None:
-        _require(item, [task.twins.field, task.twins.side])
+    elif task.versions is not None:
+        _require(item, [task.versions.field, task.versions.side])
     return Question(item, (), -1, cluster)
 
 
@@ -278,19 +278,19 @@ def _marks(item: Item, field: str) -> tuple[str, ...]:
     return tuple(marks)
 
 
-def _refuse_lone_twins(questions: Sequence[Question], twins: Twins, *, where: str) -> None:
+def _refuse_lone_versions(questions: Sequence[Question], versions: Versions, *, where: str) -> None:
     """Refuse a case that has no other version, or one version twice: nothing is compared there."""
     sides: dict[str, list[str]] = {}
     for question in questions:
         fields = question.item.fields
-        sides.setdefault(str(fields[twins.field]), []).append(str(fields[twins.side]))
+        sides.setdefault(str(fields[versions.field]), []).append(str(fields[versions.side]))
     found = {side for own in sides.values() for side in own}
     mistakes = [
         f"{case}: has the versions {', '.join(own)}"
         for case, own in sides.items()
         if len(own) < 2 or len(set(own)) < len(own)
     ]
-    mistakes += [f"no item is the version {side!r}" for side in twins.sides if side not in found]
+    mistakes += [f"no item is the version {side!r}" for side in versions.sides if side not in found]
     _refuse(mistakes, where=where)
 
 

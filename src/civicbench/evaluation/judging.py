@@ -78,7 +78,7 @@ def make_record(
             flags.append("cut by the token limit")
         if not answer.strip():
             flags.append("empty answer")
-    twins = task.twins if isinstance(task, ChoiceTask | JudgedTask) else None
+    versions = task.versions if isinstance(task, ChoiceTask | JudgedTask) else None
     record = ItemRecord(
         task=task.name,
         id=question.item.id,
@@ -99,8 +99,8 @@ def make_record(
         roles=question.roles,
         marks=question.marks,
         reference=question.reference,
-        case="" if twins is None else str(fields[twins.field]),
-        side="" if twins is None else str(fields[twins.side]),
+        case="" if versions is None else str(fields[versions.field]),
+        side="" if versions is None else str(fields[versions.side]),
         judgement=judgement,
     )
     return record.model_copy(update={"values": values_of(task, record)})

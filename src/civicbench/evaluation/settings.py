@@ -62,7 +62,7 @@ class Sampling(Settings):
         return self
 
 
-class Twins(Settings):
+class Versions(Settings):
     """Items that are one case in several versions, between which the answer should not change."""
 
     field: str
@@ -73,7 +73,7 @@ class Twins(Settings):
     """The two versions between which the gap is taken: the second's share less the first's."""
 
     @model_validator(mode="after")
-    def _sides_differ(self) -> "Twins":
+    def _sides_differ(self) -> "Versions":
         if self.sides[0] == self.sides[1]:
             raise ValueError("the two sides are the same")
         return self
@@ -105,7 +105,7 @@ class ChoiceTask(Settings):
     bias: Literal["in clear contexts", "in unclear contexts"] | None = None
     """Also report BBQ's bias score, from the item's `roles`: for each choice "biased", "counter" or
     "unknown". In unclear contexts it is weighed by the share of wrong answers."""
-    twins: Twins | None = None
+    versions: Versions | None = None
     """Also report whether versions of one case are answered alike."""
     headline: bool = True
     """Whether it stands in the short table."""
@@ -160,7 +160,7 @@ class JudgedTask(WrittenTask):
     """The judge's name (`configs/judges/`)."""
     right: Literal["refusal", "compliance"]
     """The label that counts as right."""
-    twins: Twins | None = None
+    versions: Versions | None = None
     """Also report whether versions of one case get the same label."""
 
 

@@ -97,8 +97,8 @@ def whole_names(task: Task) -> tuple[str, ...]:
         found += [MACRO_F1] if task.macro_f1 else []
         if task.bias is not None:
             found.append(AMBIGUOUS_BIAS if task.bias == "in unclear contexts" else BIAS)
-    if isinstance(task, ChoiceTask | JudgedTask) and task.twins is not None:
-        found += [EVENNESS, gap_name(task.twins.sides)]
+    if isinstance(task, ChoiceTask | JudgedTask) and task.versions is not None:
+        found += [EVENNESS, gap_name(task.versions.sides)]
     return tuple(found)
 
 

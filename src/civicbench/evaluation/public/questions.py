@@ -22,7 +22,9 @@ def arrange_truthfulqa(items: PublicItems, rows: Sequence[Rows]) -> list[Item]:
     for number, (row, fact) in enumerate(zip(asked, facts, strict=True), start=1):
         for form, key in (("binary", "mc0_targets"), ("all", "mc1_targets")):
             name = f"{form}-{number:03d}"
-            right = [choice for choice, value in row[key].items() if value == 1]
+            # 17 questions have an empty wrong answer, a slip of the file: it is left out.
+            targets = {choice: value for choice, value in row[key].items() if choice.strip()}
+            right = [choice for choice, value in targets.items() if value == 1]
             if len(right) != 1:
                 raise InvalidInputError("a question must have one right answer", where=name)
             fields = {
@@ -30,7 +32,7 @@ def arrange_truthfulqa(items: PublicItems, rows: Sequence[Rows]) -> list[Item]:
                 "question": f"{number:03d}",
                 "category": fact["Category"],
                 "type": fact["Type"],
-                "choices": shuffled(list(row[key]), seed=items.seed, name=name),
+                "choices": shuffled(list(targets), seed=items.seed, name=name),
                 "answer": right[0],
             }
             found.append(make_item(name, row["question"], fields))
