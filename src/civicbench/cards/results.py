@@ -55,7 +55,7 @@ def describe_results(evidence: Evidence) -> Section:
             "equal."
         ),
         *_bound_note(evidence.comparisons),
-        *_half_note(evidence.comparisons),
+        *_ideal_notes(evidence.comparisons),
     ]
     if headline:
         blocks.append(_table("Results in short", headline, evidence=evidence))
@@ -167,17 +167,22 @@ def _bound_note(comparisons: Sequence[Comparison]) -> list[Block]:
     ]
 
 
-def _half_note(comparisons: Sequence[Comparison]) -> list[Block]:
-    titles = [comparison.title for comparison in comparisons if comparison.better == "half"]
-    if not titles:
-        return []
-    return [
-        Paragraph(
-            f"For {', '.join(dict.fromkeys(titles))}, neither a high nor a low result is good: "
-            "0.5 (50%) is the ideal, at which neither of two choices is favoured. There the "
-            "difference says how much nearer to the ideal the tuned model is."
-        )
-    ]
+def _ideal_notes(comparisons: Sequence[Comparison]) -> list[Block]:
+    notes: list[Block] = []
+    for better, ideal in (
+        ("half", "0.5 (50%) is the ideal, at which neither of two choices is favoured"),
+        ("zero", "a gap of 0 is the ideal, at which two people who differ in one thing fare alike"),
+    ):
+        titles = [comparison.title for comparison in comparisons if comparison.better == better]
+        if titles:
+            notes.append(
+                Paragraph(
+                    f"For {', '.join(dict.fromkeys(titles))}, neither a high nor a low result is "
+                    f"good: {ideal}. There the difference says how much nearer to the ideal the "
+                    "tuned model is."
+                )
+            )
+    return notes
 
 
 def _titles(comparisons: Iterable[Comparison], verdict: Verdict) -> str:

@@ -40,8 +40,8 @@ def print_comparisons(
             f"Suspect: {columns[1]} gave {columns[0]}'s answers, with the same likelihoods where "
             f"answers have them, on every item of {', '.join(alike)}."
         )
-    if any(c.better == "half" for c in comparisons):
-        click.echo("Where 50 % is the ideal, the difference says how much nearer to it.")
+    if any(c.better in ("half", "zero") for c in comparisons):
+        click.echo("Where 50 % or a gap of 0 is the ideal, the difference says how much nearer.")
 
 
 def _share(value: float) -> str:

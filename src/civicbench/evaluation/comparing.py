@@ -17,6 +17,7 @@ from civicbench.evaluation.metrics import (
 )
 from civicbench.evaluation.records import ItemRecord
 from civicbench.evaluation.results import (
+    IDEALS,
     Better,
     Comparison,
     Estimate,
@@ -30,6 +31,7 @@ from civicbench.evaluation.statistics.families import judge_difference
 from civicbench.evaluation.statistics.measures import (
     mean_of,
     nearness_to_half,
+    nearness_to_zero,
 )
 from civicbench.evaluation.statistics.pairs import (
     Contrast,
@@ -42,8 +44,10 @@ from civicbench.evaluation.statistics.pairs import (
 from civicbench.evaluation.statistics.power import minimum_detectable
 from civicbench.evaluation.statistics.randomisation import sign_flip, swap_test
 from civicbench.evaluation.statistics.rates import is_binary
+from civicbench.evaluation.twins.records import twin_records
 
 _FLIPS_KEPT = 10
+_STATISTICS = {"half": nearness_to_half, "zero": nearness_to_zero}
 
 Pair = tuple[ItemRecord, ItemRecord]
 
@@ -81,6 +85,8 @@ def compare_results(
     if {(item.task, item.id, item.seed) for item in base_items} != second.keys():
         raise IntegrityError("the two results do not hold the same items", where=base.suite)
     pairs = [(item, second[item.task, item.id, item.seed]) for item in base_items]
+    joined = (twin_records(base.twins, base_items), twin_records(base.twins, tuned_items))
+    pairs += zip(*joined, strict=True)
     metrics = {(m.task, m.metric): m for m in tuned.metrics}
     fields = _slice_fields(base)
     return tuple(
@@ -216,12 +222,12 @@ def _contrast(pairs: Sequence[Pair], metric: str, better: Better) -> Contrast:
         _, after = positions([second for _, second in pairs])
         return contrast_macro_f1(expected, before, after, codes=_codes(pairs))
     first, second = _values(pairs, metric)
-    statistic = nearness_to_half if better == "half" else mean_of
+    statistic = _STATISTICS.get(better, mean_of)
     return contrast_means(first, second, codes=_codes(pairs), statistic=statistic)
 
 
 def _difference(pairs: Sequence[Pair], metric: str, better: Better, *, seed: int) -> Estimate:
-    if metric == MACRO_F1 or better == "half":
+    if metric == MACRO_F1 or better in IDEALS:
         return estimate_contrast(_contrast(pairs, metric, better), seed=seed)
     before, after = _values(pairs, metric)
     return mean_difference(before, after, codes=_codes(pairs), seed=seed)

@@ -6,7 +6,7 @@ from civicbench.core.digests import digest_json
 from civicbench.evaluation.answers import choose, read_lines
 from civicbench.evaluation.items import Question
 from civicbench.evaluation.metrics import ACCURACY
-from civicbench.evaluation.records import ItemRecord
+from civicbench.evaluation.records import ItemRecord, Twin
 from civicbench.evaluation.settings import ChoiceTask, GenerationTask, SuiteSettings, Task
 from civicbench.evaluation.tasks import Response
 
@@ -50,8 +50,16 @@ def make_record(
         log_likelihoods=log_likelihoods,
         values={},
         flags=tuple(flags),
+        twin=_twin(suite, question),
     )
     return record.model_copy(update={"values": values_of(task, record)})
+
+
+def _twin(suite: SuiteSettings, question: Question) -> Twin | None:
+    if suite.twins is None or question.item.fields.get(suite.twins.pair) is None:
+        return None
+    fields = question.item.fields
+    return Twin(pair=str(fields[suite.twins.pair]), side=str(fields.get(suite.twins.side)))
 
 
 def values_of(task: Task, record: ItemRecord) -> dict[str, float]:

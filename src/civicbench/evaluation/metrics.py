@@ -13,6 +13,7 @@ from civicbench.evaluation.statistics.means import mean_estimate, totals_estimat
 from civicbench.evaluation.statistics.measures import confusion_counts, macro_f1_of
 from civicbench.evaluation.statistics.rates import is_binary, rate_estimate
 from civicbench.evaluation.statistics.spread import Spread, measure_spread
+from civicbench.evaluation.twins.records import twin_metrics, twin_records
 
 ACCURACY = "accuracy"
 MACRO_F1 = "macro-F1"
@@ -78,7 +79,35 @@ def suite_metrics(
                     estimate=macro_f1_estimate(asked, seed=seed),
                 )
             )
-    return tuple(results)
+    return (*results, *_twin_results(suite, items, seed=seed))
+
+
+def _twin_results(
+    suite: SuiteSettings, items: Sequence[ItemRecord], *, seed: int
+) -> list[MetricResult]:
+    found = []
+    for measure in suite.twins.measures if suite.twins else ():
+        pairs = twin_records([measure], items)
+        for position, (metric, better) in enumerate(twin_metrics(measure)):
+            found.append(
+                MetricResult(
+                    task=measure.name,
+                    title=measure.title,
+                    metric=metric,
+                    better=better,
+                    headline=measure.headline and position == 0,
+                    estimate=metric_estimate(pairs, metric, seed=seed),
+                    slices=tuple(
+                        SliceEstimate(
+                            field=field,
+                            value=value,
+                            estimate=metric_estimate(part, metric, seed=seed),
+                        )
+                        for field, value, part in slices_of(pairs, suite.slices)
+                    ),
+                )
+            )
+    return found
 
 
 def metric_estimate(items: Sequence[ItemRecord], metric: str, *, seed: int) -> Estimate:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from civicbench.core.documents import read_text
 from civicbench.core.files import write_text_whole
@@ -12,6 +12,17 @@ from civicbench.core.files import write_text_whole
 ITEMS_NAME = "items.jsonl"
 PROMPTS_NAME = "prompts.jsonl"
 _RecordT = TypeVar("_RecordT", bound=BaseModel)
+
+
+class Twin(BaseModel):
+    """Which pair an item belongs to."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    pair: str
+    """The pair's name."""
+    side: str
+    """Which of the two the item is."""
 
 
 class ItemRecord(BaseModel):
@@ -51,6 +62,9 @@ class ItemRecord(BaseModel):
     """The item's value by metric: 1.0 right, 0.0 wrong."""
     flags: tuple[str, ...]
     """Oddities: "cut by the token limit", "empty answer"."""
+    # Records of suites without twins keep their bytes.
+    twin: Twin | None = Field(default=None, exclude_if=lambda twin: twin is None)
+    """The pair it belongs to; None, and not written, where it has no twin."""
 
 
 class PromptExample(BaseModel):

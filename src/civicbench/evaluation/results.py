@@ -2,10 +2,14 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
+
+from civicbench.evaluation.twins.settings import TwinMeasure
 
 Verdict = Literal["better", "worse", "no worse by more than the margin", "not distinguishable"]
-Better = Literal["higher", "lower", "half"]
+Better = Literal["higher", "lower", "half", "zero"]
+IDEALS: dict[Better, float] = {"half": 0.5, "zero": 0.0}
+"""The ideal of measures that neither more nor less of is better."""
 Place = tuple[str, str, str]
 """Suite, task and metric."""
 
@@ -54,7 +58,7 @@ class MetricResult(_Fact):
     metric: str
     """The metric's name, for example "accuracy"."""
     better: Better
-    """Which way is better; "half" where 0.5 is the ideal."""
+    """Which way is better; "half" and "zero" where 0.5 and 0 are the ideal."""
     headline: bool
     """Whether it stands in the short table."""
     estimate: Estimate
@@ -104,6 +108,9 @@ class SuiteResult(_Fact):
     """Versions of the packages that shaped the result."""
     seed: int
     """Seed of bootstrap resampling."""
+    # Results of suites without twins keep their bytes.
+    twins: tuple[TwinMeasure, ...] = Field(default=(), exclude_if=lambda twins: not twins)
+    """What is measured on pairs of items; not written where nothing is."""
 
 
 class Flip(_Fact):
@@ -145,7 +152,8 @@ class Comparison(_Fact):
     tuned: Estimate
     """The second model."""
     difference: Estimate
-    """Second minus first with its paired 95 % interval; where 0.5 is the ideal, how much nearer."""
+    """Second minus first with its paired 95 % interval; where there is an ideal, how
+    much nearer."""
     p_value: float | None
     """Exact McNemar p-value (two-sided) for right/wrong items; None for other values, and where
     several answers were drawn for an item."""

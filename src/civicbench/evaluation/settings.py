@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from civicbench.core.settings import Settings
 from civicbench.evaluation.results import Better
+from civicbench.evaluation.twins.settings import Twins
 
 
 class FileItems(Settings):
@@ -155,6 +156,9 @@ class SuiteSettings(Settings):
     """Fields by whose values results are also shown."""
     tasks: Annotated[tuple[Task, ...], Field(min_length=1)]
     """The tasks."""
+    # Suites without twins keep the keys of their scores.
+    twins: Annotated[Twins | None, Field(exclude_if=lambda twins: twins is None)] = None
+    """Items that come in twos, and what is measured on pairs of them; None for none."""
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> "SuiteSettings":
@@ -162,6 +166,20 @@ class SuiteSettings(Settings):
         double = sorted({name for name in names if names.count(name) > 1})
         if double:
             raise ValueError(f"two tasks have one name: {', '.join(double)}")
+        return self
+
+    @model_validator(mode="after")
+    def _twins_fit(self) -> "SuiteSettings":
+        if self.twins is None:
+            return self
+        choices = {task.name for task in self.tasks if isinstance(task, ChoiceTask)}
+        names = {task.name for task in self.tasks}
+        for measure in self.twins.measures:
+            if measure.name in names:
+                raise ValueError(f"twins: {measure.name} is a task's name")
+            strange = sorted(set(measure.tasks) - choices)
+            if strange:
+                raise ValueError(f"twins: {measure.name} names no choice task: {strange[0]}")
         return self
 
     @model_validator(mode="after")

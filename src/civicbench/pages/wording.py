@@ -17,12 +17,18 @@ _WAYS: dict[Better, str] = {
     "higher": "higher is better",
     "lower": "lower is better",
     "half": "50% is the ideal",
+    "zero": "0 is the ideal",
 }
 _BYTE_UNITS = ("bytes", "kB", "MB", "GB", "TB")
 
 
 def is_rate(comparison: Comparison) -> bool:
-    """Return whether a metric's values are shares of a whole, and so read as percentages."""
+    """Return whether a metric's values are shares of a whole, and so read as percentages.
+
+    A measure whose ideal is 0 is the difference of two shares.
+    """
+    if comparison.better == "zero":
+        return True
     numbers = [
         number
         for estimate in (comparison.base, comparison.tuned)

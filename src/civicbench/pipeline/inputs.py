@@ -23,6 +23,7 @@ from civicbench.evaluation.items import (
 from civicbench.evaluation.prompt_proof import SystemTurns, named_differences, system_turns_of
 from civicbench.evaluation.settings import FileItems
 from civicbench.evaluation.suites import Suite
+from civicbench.evaluation.twins.records import check_twins
 from civicbench.models.loading import require_package
 from civicbench.models.prepare import PreparedModel, prepare_model
 from civicbench.models.rendering import ChatRenderer, RendersExamples, load_renderer
@@ -95,8 +96,11 @@ def prepare_inputs(recipe: Recipe, *, workspace: Workspace, reporter: Reporter) 
     system_turns = system_turns_of([row.messages for row in data.rows])
     for suite in recipe.suites:
         found = items[suite.settings.name]
-        for task in suite.settings.tasks:
-            questions_of(task, found, suite=suite.settings)
+        asked = {
+            task.name: questions_of(task, found, suite=suite.settings)
+            for task in suite.settings.tasks
+        }
+        check_twins(suite.settings, asked)
         named_differences(suite.settings, found, trained=system_turns)
     prepared = prepare_model(recipe.model, workspace=workspace, reporter=reporter)
     renderer = load_renderer(prepared)

@@ -16,6 +16,7 @@ from civicbench.datasets.building import Dataset, load_dataset_settings
 from civicbench.evaluation.metrics import MACRO_F1, metric_names
 from civicbench.evaluation.settings import ChoiceTask, DatasetItems
 from civicbench.evaluation.suites import Suite, load_suite
+from civicbench.evaluation.twins.records import twin_metrics
 from civicbench.models.catalogue import load_model_entry
 from civicbench.models.settings import ModelEntry
 from civicbench.recipes.resolving import (
@@ -174,6 +175,12 @@ def _misfits(recipe: Recipe) -> list[str]:
             *metric_names(task),
             *((MACRO_F1,) if isinstance(task, ChoiceTask) and task.macro_f1 else ()),
         )
+    } | {
+        (suite.settings.name, measure.name, metric)
+        for suite in recipe.suites
+        if suite.settings.twins
+        for measure in suite.settings.twins.measures
+        for metric, _ in twin_metrics(measure)
     }
     for rule in recipe.gate.rules:
         if (rule.suite, rule.task, rule.metric) not in metrics:

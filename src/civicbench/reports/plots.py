@@ -93,7 +93,12 @@ def _row(label: str, difference: Estimate, *, mark: float | None, filled: bool =
 
 
 def _label(title: str, better: Better) -> str:
-    note = {"higher": "", "lower": " (lower is better)", "half": " (how much nearer to 50%)"}
+    note = {
+        "higher": "",
+        "lower": " (lower is better)",
+        "half": " (how much nearer to 50%)",
+        "zero": " (how much nearer to 0)",
+    }
     return title + note[better]
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from civicbench.evaluation.metrics import MACRO_F1
-from civicbench.evaluation.results import Comparison, MetricResult
+from civicbench.evaluation.results import IDEALS, Comparison, MetricResult
 from civicbench.pages.document import (
     Block,
     Cell,
@@ -80,7 +80,9 @@ def _results(suite: SuiteText, models: Sequence[ScoredModel]) -> Table:
 
 
 def is_share(metric: MetricResult) -> bool:
-    """Return whether a metric's values are shares of a whole."""
+    """Return whether a metric's values are shares of a whole, or the difference of two."""
+    if metric.better == "zero":
+        return True
     numbers = (metric.estimate.value, metric.estimate.low, metric.estimate.high)
     return all(0 <= number <= 1 for number in numbers)
 
@@ -127,7 +129,7 @@ def _changed(comparison: Comparison) -> str:
     """Return how many items got better and worse; nothing where an item has no value of its own."""
     if comparison.metric == MACRO_F1:
         return _ABSENT
-    if comparison.better == "half":
+    if comparison.better in IDEALS:
         return f"{comparison.gained + comparison.lost:,}"
     counts = (comparison.gained, comparison.lost)
     gained, lost = reversed(counts) if comparison.better == "lower" else counts

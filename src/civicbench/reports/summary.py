@@ -253,14 +253,18 @@ def _reading(report: Report) -> Block:
                 "items cannot tell the two apart, which does not show that they are equal."
             )
         )
-    halves = _halves(report)
-    if halves:
-        blocks.append(
-            Paragraph(
-                f"For {', '.join(halves)}, 50% is the ideal: neither of two choices is favoured. "
-                "There a difference says how much nearer to 50% the other model is."
+    for better, ideal in (
+        ("half", "50% is the ideal: neither of two choices is favoured"),
+        ("zero", "a gap of 0 is the ideal: both twins are treated alike"),
+    ):
+        titles = _titles_of(report, better)
+        if titles:
+            blocks.append(
+                Paragraph(
+                    f"For {', '.join(titles)}, {ideal}. There a difference says how much nearer "
+                    "to the ideal the other model is."
+                )
             )
-        )
     blocks.append(
         Paragraph(
             "Where none or all of the items went one way, the exact one-sided 95% bound stands "
@@ -270,12 +274,12 @@ def _reading(report: Report) -> Block:
     return Details("How to read results, intervals and verdicts", tuple(blocks))
 
 
-def _halves(report: Report) -> Sequence[str]:
+def _titles_of(report: Report, better: str) -> Sequence[str]:
     titles = (
         metric.title
         for model in report.models
         for suite in model.suites.values()
         for metric in suite.result.metrics
-        if metric.better == "half"
+        if metric.better == better
     )
     return tuple(dict.fromkeys(titles))

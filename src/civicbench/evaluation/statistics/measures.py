@@ -1,4 +1,4 @@
-"""What is measured, as functions of cluster totals: means, nearness to half, macro-F1."""
+"""What is measured, as functions of cluster totals: means, nearness to an ideal, macro-F1."""
 
 from collections.abc import Sequence
 
@@ -25,6 +25,12 @@ def mean_of(totals: Floats) -> Floats:
 def nearness_to_half(totals: Floats) -> Floats:
     """Return how near the mean is to 0.5: 0 there, negative elsewhere."""
     result: Floats = -np.abs(mean_of(totals) - _IDEAL_HALF)
+    return result
+
+
+def nearness_to_zero(totals: Floats) -> Floats:
+    """Return how near the mean is to 0: 0 there, negative elsewhere."""
+    result: Floats = -np.abs(mean_of(totals))
     return result
 
 
