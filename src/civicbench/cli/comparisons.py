@@ -21,14 +21,15 @@ def print_comparisons(
         columns: What the first and the second model are called.
     """
     from civicbench.evaluation.comparing import suspects
+    from civicbench.pages.wording import is_rate
 
     rows = [
         (
             c.suite,
             c.title if c.metric == "accuracy" else f"{c.title}: {c.metric}",
-            _share(c.base.value),
-            _share(c.tuned.value),
-            _difference(c.difference),
+            _value(c.base.value, rate=is_rate(c)),
+            _value(c.tuned.value, rate=is_rate(c)),
+            _difference(c.difference, rate=is_rate(c)),
             c.verdict,
         )
         for c in comparisons
@@ -44,9 +45,11 @@ def print_comparisons(
         click.echo("Where 50 % or a gap of 0 is the ideal, the difference says how much nearer.")
 
 
-def _share(value: float) -> str:
-    return f"{100 * value:.1f} %"
+def _value(value: float, *, rate: bool) -> str:
+    return f"{100 * value:.1f} %" if rate else f"{value:.3g}"
 
 
-def _difference(estimate: "Estimate") -> str:
+def _difference(estimate: "Estimate", *, rate: bool) -> str:
+    if not rate:
+        return f"{estimate.value:+.3g} [{estimate.low:+.3g}, {estimate.high:+.3g}]"
     return f"{100 * estimate.value:+.1f} [{100 * estimate.low:+.1f}, {100 * estimate.high:+.1f}]"

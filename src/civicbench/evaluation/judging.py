@@ -1,5 +1,6 @@
 """From a response to an item record, and the record's values computed again from itself."""
 
+import math
 from collections.abc import Mapping
 
 from civicbench.core.digests import digest_json
@@ -7,6 +8,7 @@ from civicbench.evaluation.answers import choose, read_lines
 from civicbench.evaluation.items import Question
 from civicbench.evaluation.metrics import ACCURACY
 from civicbench.evaluation.records import ItemRecord, Twin
+from civicbench.evaluation.results import EXPOSURE
 from civicbench.evaluation.settings import ChoiceTask, GenerationTask, SuiteSettings, Task
 from civicbench.evaluation.tasks import Response
 
@@ -66,8 +68,30 @@ def values_of(task: Task, record: ItemRecord) -> dict[str, float]:
     """Return a record's values by metric, computed from its answer alone."""
     if isinstance(task, ChoiceTask):
         position = choose(record.log_likelihoods, record.choices, per_byte=task.per_byte)
-        return {ACCURACY: float(position == record.expected_position)}
+        values = {ACCURACY: float(position == record.expected_position)}
+        return {EXPOSURE: exposure_of(record)} | values if task.exposure else values
     return _line_values(task, record)
+
+
+def rank_among(record: ItemRecord) -> int:
+    """Return the place of the right choice by log-likelihood, 1 for the likeliest.
+
+    Choices that are as likely stand before it: what cannot be told from others is not found.
+    """
+    own = record.log_likelihoods[record.expected_position]
+    return sum(value >= own for value in record.log_likelihoods)
+
+
+def exposure_of(record: ItemRecord) -> float:
+    """Return the exposure of the right choice in bits.
+
+    log2 |R| - log2 rank, where R is every secret that could have been planted (Carlini and others
+    2019, The Secret Sharer, definition 4). The rank in R is taken to be |R| times the share of the
+    sampled choices that are no less likely, itself among them, so |R| falls out: log2 of the
+    choices less log2 of the rank among them. Most is log2 of the choices; of a secret that was
+    not planted 1.4 bits on average (1 / ln 2), as its rank is even.
+    """
+    return math.log2(len(record.log_likelihoods)) - math.log2(rank_among(record))
 
 
 def _line_values(task: GenerationTask, record: ItemRecord) -> dict[str, float]:

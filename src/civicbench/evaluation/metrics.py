@@ -6,7 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from civicbench.evaluation.records import ItemRecord
-from civicbench.evaluation.results import Estimate, MetricResult, Place, SliceEstimate
+from civicbench.evaluation.results import (
+    EXPOSURE,
+    Estimate,
+    MetricResult,
+    Place,
+    SliceEstimate,
+)
 from civicbench.evaluation.settings import ChoiceTask, SuiteSettings, Task
 from civicbench.evaluation.statistics.clusters import cluster_codes
 from civicbench.evaluation.statistics.means import mean_estimate, totals_estimate
@@ -31,7 +37,7 @@ _LENGTH_ORDER = (*(name for _, name in _LENGTHS), _LONGEST)
 def metric_names(task: Task) -> tuple[str, ...]:
     """Return the metrics of a task that have a value an item; the first is its headline."""
     if isinstance(task, ChoiceTask):
-        return (ACCURACY,)
+        return (EXPOSURE, ACCURACY) if task.exposure else (ACCURACY,)
     return (ACCURACY, "well formed", *(f"{line} right" for line in task.fields))
 
 
@@ -48,14 +54,13 @@ def suite_metrics(
     results = []
     for task in suite.tasks:
         asked = [item for item in items if item.task == task.name]
-        better = task.better if isinstance(task, ChoiceTask) else "higher"
         for position, metric in enumerate(metric_names(task)):
             results.append(
                 MetricResult(
                     task=task.name,
                     title=task.title,
                     metric=metric,
-                    better=better,
+                    better=task.better,
                     headline=task.headline and position == 0,
                     estimate=metric_estimate(asked, metric, seed=seed),
                     slices=tuple(

@@ -10,6 +10,8 @@ Verdict = Literal["better", "worse", "no worse by more than the margin", "not di
 Better = Literal["higher", "lower", "half", "zero"]
 IDEALS: dict[Better, float] = {"half": 0.5, "zero": 0.0}
 """The ideal of measures that neither more nor less of is better."""
+EXPOSURE = "exposure"
+"""The metric of planted secrets, in bits and not a share."""
 Place = tuple[str, str, str]
 """Suite, task and metric."""
 

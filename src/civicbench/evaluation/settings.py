@@ -25,6 +25,13 @@ class DatasetItems(Settings):
     """The split."""
 
 
+class CanaryItems(Settings):
+    """Items that are the secrets which the recipe's `canaries` plants, and as many it does not."""
+
+    canaries: Literal["run"]
+    """Those of the run that is scored."""
+
+
 class Shots(Settings):
     """Worked examples that stand before every item, as turns of the conversation."""
 
@@ -85,6 +92,9 @@ class ChoiceTask(Settings):
     """Which way the share of right answers is better; "half" where 0.5 is the ideal."""
     macro_f1: bool = False
     """Also report the unweighted mean of F1 over the choices."""
+    exposure: Annotated[bool, Field(exclude_if=lambda exposure: not exposure)] = False
+    """Report the exposure of the right choice in bits: by how much its rank among the choices
+    beats chance. The right choice is a planted secret, the others are drawn from the same space."""
     headline: bool = True
     """Whether it stands in the short table."""
 
@@ -112,6 +122,9 @@ class GenerationTask(Settings):
     """Texts that end an answer, besides the end of the turn; they are not part of it."""
     sampling: Sampling | None = None
     """Draw answers by these seeds; None writes the likeliest token each time."""
+    # Suites of before this was asked keep the keys of their scores.
+    better: Annotated[Better, Field(exclude_if=lambda better: better == "higher")] = "higher"
+    """Which way the share of right answers is better; "lower" for secrets that were planted."""
     headline: bool = True
     """Whether it stands in the short table."""
 
@@ -141,7 +154,7 @@ class SuiteSettings(Settings):
     """What it does not, for whoever reads the scores."""
     licence: str
     """SPDX identifier of the items."""
-    items: FileItems | DatasetItems
+    items: FileItems | DatasetItems | CanaryItems
     """Where the items are."""
     system: str | None = None
     """A system turn before each prompt of file items; None for none."""
@@ -186,6 +199,8 @@ class SuiteSettings(Settings):
     def _shots_fit(self) -> "SuiteSettings":
         if self.shots is None:
             return self
+        if isinstance(self.items, CanaryItems):
+            raise ValueError("shots have no place before canaries")
         if isinstance(self.items, FileItems) == (self.shots.file is None):
             raise ValueError(
                 "shots.file names the worked examples of file items; dataset items take theirs "

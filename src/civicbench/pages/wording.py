@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from civicbench.evaluation.results import Better, Comparison, Estimate, Verdict
+from civicbench.evaluation.results import EXPOSURE, Better, Comparison, Estimate, Verdict
 from civicbench.pages.document import Cell, Colour, Tag, Words
 
 _MOST_DECIMALS = 4
@@ -27,8 +27,8 @@ def is_rate(comparison: Comparison) -> bool:
 
     A measure whose ideal is 0 is the difference of two shares.
     """
-    if comparison.better == "zero":
-        return True
+    if comparison.better == "zero" or comparison.metric == EXPOSURE:
+        return comparison.metric != EXPOSURE
     numbers = [
         number
         for estimate in (comparison.base, comparison.tuned)

@@ -10,6 +10,7 @@ from civicbench.core.progress import Reporter
 from civicbench.core.stages import StageOutput
 from civicbench.core.workspace import Workspace
 from civicbench.datasets.building import read_record
+from civicbench.datasets.canaries import CanarySettings
 from civicbench.datasets.record import SnapshotRecord
 from civicbench.datasets.rows import Row, read_split
 from civicbench.evaluation.items import (
@@ -21,13 +22,14 @@ from civicbench.evaluation.items import (
     read_shots,
 )
 from civicbench.evaluation.prompt_proof import SystemTurns, named_differences, system_turns_of
-from civicbench.evaluation.settings import FileItems
+from civicbench.evaluation.settings import CanaryItems, FileItems
 from civicbench.evaluation.suites import Suite
 from civicbench.evaluation.twins.records import check_twins
 from civicbench.models.loading import require_package
 from civicbench.models.prepare import PreparedModel, prepare_model
 from civicbench.models.rendering import ChatRenderer, RendersExamples, load_renderer
 from civicbench.pages.stylesheet import check_assets
+from civicbench.pipeline.canaries import canary_items
 from civicbench.pipeline.mixing import TrainingData, conversations_of, read_training_data
 from civicbench.pipeline.snapshots import mixed_snapshots, recipe_snapshot
 from civicbench.recipes.loading import Recipe
@@ -84,7 +86,9 @@ def prepare_inputs(recipe: Recipe, *, workspace: Workspace, reporter: Reporter) 
     check_parts(recipe)
     snapshot = recipe_snapshot(recipe, workspace=workspace, reporter=reporter)
     items = {
-        suite.settings.name: tuple(suite_items(suite, snapshot=snapshot.folder))
+        suite.settings.name: tuple(
+            suite_items(suite, snapshot=snapshot.folder, canaries=recipe.settings.canaries)
+        )
         for suite in recipe.suites
     }
     mixed = mixed_snapshots(
@@ -249,14 +253,25 @@ def _engine_key(recipe: Recipe) -> str:
     return f"recipe {recipe.settings.name}: evaluation_engine"
 
 
-def suite_items(suite: Suite, *, snapshot: Path) -> Sequence[Item]:
-    """Return a suite's items, from its own file or from a split of the snapshot.
+def suite_items(
+    suite: Suite, *, snapshot: Path, canaries: CanarySettings | None = None
+) -> Sequence[Item]:
+    """Return a suite's items: of its own file, of a split of the snapshot, or the run's canaries.
+
+    Args:
+        suite: The suite.
+        snapshot: The snapshot of the recipe's own dataset.
+        canaries: The recipe's canaries.
 
     Raises:
         InvalidInputError: Items with mistakes.
     """
     settings = suite.settings
     shots: list[Shot] = []
+    if isinstance(settings.items, CanaryItems):
+        if canaries is None:
+            raise InvalidInputError("there are no canaries", where=f"suite {settings.name}")
+        return canary_items(canaries)
     if isinstance(settings.items, FileItems):
         items = read_file_items(suite.folder / settings.items.file, system=settings.system)
         if settings.shots is not None and settings.shots.file is not None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from civicbench.evaluation.metrics import MACRO_F1
-from civicbench.evaluation.results import IDEALS, Comparison, MetricResult
+from civicbench.evaluation.results import EXPOSURE, IDEALS, Comparison, MetricResult
 from civicbench.pages.document import (
     Block,
     Cell,
@@ -81,8 +81,8 @@ def _results(suite: SuiteText, models: Sequence[ScoredModel]) -> Table:
 
 def is_share(metric: MetricResult) -> bool:
     """Return whether a metric's values are shares of a whole, or the difference of two."""
-    if metric.better == "zero":
-        return True
+    if metric.better == "zero" or metric.metric == EXPOSURE:
+        return metric.metric != EXPOSURE
     numbers = (metric.estimate.value, metric.estimate.low, metric.estimate.high)
     return all(0 <= number <= 1 for number in numbers)
 

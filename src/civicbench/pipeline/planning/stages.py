@@ -57,7 +57,9 @@ def planned_stages(
                     engine=recipe.settings.evaluation_engine,
                     trained_system_turns=system_turns,
                 )
-                items = suite_items(suite, snapshot=snapshots.own)
+                items = suite_items(
+                    suite, snapshot=snapshots.own, canaries=recipe.settings.canaries
+                )
                 scored = score_stage(suite.settings, items, subject, workspace=workspace)
                 done = find_finished(scored) is not None
             stages.append(
