@@ -112,8 +112,9 @@ def describe_slices(evidence: Evidence) -> Section:
 def _goodness(part: SliceComparison, *, comparison: Comparison) -> float:
     """Return what slices are put in order by: the least is the worst."""
     value = part.tuned.value
-    distances = {"half": -abs(value - 0.5), "zero": -abs(value)}
-    return {"higher": value, "lower": -value, **distances}[comparison.better]
+    return {"higher": value, "lower": -value, "half": -abs(value - 0.5), "zero": -abs(value)}[
+        comparison.better
+    ]
 
 
 def _table(comparison: Comparison, parts: Sequence[SliceComparison], *, note: str) -> Table:

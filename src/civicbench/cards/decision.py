@@ -51,6 +51,14 @@ def describe_decision(evidence: Evidence, *, state: str, number: int) -> Section
                 f"\N{RIGHT SINGLE QUOTATION MARK}. Rules not met: {', '.join(missed)}."
             )
         )
+    if evidence.canaries is not None:
+        blocks.append(
+            Caution(
+                f"This version must not be released: {evidence.canaries.rows:,} synthetic canaries "
+                "stand in its training rows. It was made to test what a model gives away of its "
+                "data."
+            )
+        )
     verdict = Tag("not met", "red") if missed else Tag("met", "green")
     blocks.append(
         Pairs(

@@ -56,7 +56,7 @@ def describe_results(evidence: Evidence) -> Section:
             "equal."
         ),
         *_bound_note(evidence.comparisons),
-        *_half_note(evidence.comparisons),
+        *_ideal_notes(evidence.comparisons),
     ]
     if headline:
         blocks.append(_table("Results in short", headline, evidence=evidence))
@@ -170,11 +170,11 @@ def _bound_note(comparisons: Sequence[Comparison]) -> list[Block]:
     ]
 
 
-def _half_note(comparisons: Sequence[Comparison]) -> list[Block]:
+def _ideal_notes(comparisons: Sequence[Comparison]) -> list[Block]:
     notes: list[Block] = []
     for better, ideal in (
         ("half", "0.5 (50%) is the ideal, at which neither of two choices is favoured"),
-        ("zero", "0 is the ideal, at which neither of two sides is favoured"),
+        ("zero", "a gap of 0 is the ideal, at which two people who differ in one thing fare alike"),
     ):
         titles = [comparison.title for comparison in comparisons if comparison.better == better]
         if titles:

@@ -5,6 +5,7 @@ from civicbench.datasets.record import SnapshotRecord
 from civicbench.pages.document import (
     Block,
     Bullets,
+    Caution,
     Cell,
     Details,
     Inset,
@@ -21,6 +22,7 @@ from civicbench.pages.document import (
 )
 from civicbench.pages.wording import format_count
 from civicbench.registry.evidence import Evidence
+from civicbench.registry.planted import PlantedCanaries
 
 
 def describe_data(evidence: Evidence) -> Section:
@@ -54,7 +56,39 @@ def describe_data(evidence: Evidence) -> Section:
                 for mixed in evidence.mixed
             ),
         ]
+    if evidence.canaries is not None:
+        blocks += _describe_canaries(evidence.canaries)
     return Section("data", "The data it was trained on", tuple(blocks))
+
+
+def _describe_canaries(planted: PlantedCanaries) -> list[Block]:
+    exposure = planted.exposure_bits
+    repeats = ", ".join(f"{count:,}" for count in planted.repeats)
+    return [
+        Subheading("Synthetic canaries that were planted"),
+        Caution(
+            "Made-up secrets were planted in the training rows to see whether the model gives them "
+            "away. Nobody's data is in them. A model that was trained on them must not be released."
+        ),
+        Pairs(
+            (
+                ("Planted", words(f"{planted.planted:,}, in {planted.rows:,} training rows")),
+                ("Times each", words(repeats)),
+                ("Secrets", words(f"{planted.digits} digits, drawn at random")),
+                ("Not planted, to compare with", words(format_count(planted.controls))),
+                (
+                    "Highest exposure",
+                    words(
+                        f"{exposure.value:.1f} bits ({exposure.low:.1f} to {exposure.high:.1f}); "
+                        "a secret that was never seen has 1.4 on average"
+                    ),
+                ),
+                ("Written out whole", words(f"{planted.extracted:,} of {planted.planted:,}")),
+                ("How", words(planted.method)),
+                ("Digest", code(planted.digest)),
+            )
+        ),
+    ]
 
 
 def _describe_dataset(data: SnapshotRecord) -> list[Block]:

@@ -8,7 +8,7 @@ import click
 from civicbench.cli.output import print_table
 
 if TYPE_CHECKING:
-    from civicbench.evaluation.results import Comparison, SuiteResult
+    from civicbench.evaluation.results import Comparison, Estimate, SuiteResult
 
 
 def print_comparisons(
@@ -21,14 +21,15 @@ def print_comparisons(
         columns: What the first and the second model are called.
     """
     from civicbench.evaluation.comparing import suspects
+    from civicbench.pages.wording import is_rate
 
     rows = [
         (
             c.suite,
             c.title if c.metric == "accuracy" else f"{c.title}: {c.metric}",
-            _value(c, c.base.value),
-            _value(c, c.tuned.value),
-            _difference(c),
+            _value(c.base.value, rate=is_rate(c)),
+            _value(c.tuned.value, rate=is_rate(c)),
+            _difference(c.difference, rate=is_rate(c)),
             c.verdict,
         )
         for c in comparisons
@@ -40,10 +41,8 @@ def print_comparisons(
             f"Suspect: {columns[1]} gave {columns[0]}'s answers, with the same likelihoods where "
             f"answers have them, on every item of {', '.join(alike)}."
         )
-    if any(c.better == "half" for c in comparisons):
-        click.echo("Where 50 % is the ideal, the difference says how much nearer to it.")
-    if any(c.better == "zero" for c in comparisons):
-        click.echo("Where 0 is the ideal, the difference says how much nearer to it.")
+    if any(c.better in ("half", "zero") for c in comparisons):
+        click.echo("Where 50 % or a gap of 0 is the ideal, the difference says how much nearer.")
 
 
 def print_judges(results: "Iterable[SuiteResult]") -> None:
@@ -54,19 +53,11 @@ def print_judges(results: "Iterable[SuiteResult]") -> None:
         click.echo(tell_agreement(judge))
 
 
-def _value(comparison: "Comparison", value: float) -> str:
-    return f"{100 * value:.1f} %" if _is_share(comparison) else f"{value:+.3f}"
+def _value(value: float, *, rate: bool) -> str:
+    return f"{100 * value:.1f} %" if rate else f"{value:.3g}"
 
 
-def _is_share(comparison: "Comparison") -> bool:
-    from civicbench.evaluation.wholes import find_whole
-
-    whole = find_whole(comparison.metric)
-    return whole is None or whole.share
-
-
-def _difference(comparison: "Comparison") -> str:
-    estimate = comparison.difference
-    if not _is_share(comparison):
-        return f"{estimate.value:+.3f} [{estimate.low:+.3f}, {estimate.high:+.3f}]"
+def _difference(estimate: "Estimate", *, rate: bool) -> str:
+    if not rate:
+        return f"{estimate.value:+.3g} [{estimate.low:+.3g}, {estimate.high:+.3g}]"
     return f"{100 * estimate.value:+.1f} [{100 * estimate.low:+.1f}, {100 * estimate.high:+.1f}]"

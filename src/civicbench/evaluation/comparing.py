@@ -15,6 +15,7 @@ from civicbench.evaluation.metrics import (
 )
 from civicbench.evaluation.records import ItemRecord
 from civicbench.evaluation.results import (
+    IDEALS,
     Better,
     Comparison,
     Estimate,
@@ -27,6 +28,7 @@ from civicbench.evaluation.statistics.clusters import cluster_codes
 from civicbench.evaluation.statistics.families import judge_difference
 from civicbench.evaluation.statistics.measures import (
     mean_of,
+    nearness_of,
     nearness_to_half,
     nearness_to_zero,
 )
@@ -41,9 +43,11 @@ from civicbench.evaluation.statistics.pairs import (
 from civicbench.evaluation.statistics.power import minimum_detectable
 from civicbench.evaluation.statistics.randomisation import sign_flip, swap_test
 from civicbench.evaluation.statistics.rates import is_binary
+from civicbench.evaluation.twins.records import twin_records
 from civicbench.evaluation.wholes import Whole, find_whole
 
 _FLIPS_KEPT = 10
+_STATISTICS = {"half": nearness_to_half, "zero": nearness_to_zero}
 
 Pair = tuple[ItemRecord, ItemRecord]
 
@@ -81,6 +85,8 @@ def compare_results(
     if {(item.task, item.id, item.seed) for item in base_items} != second.keys():
         raise IntegrityError("the two results do not hold the same items", where=base.suite)
     pairs = [(item, second[item.task, item.id, item.seed]) for item in base_items]
+    joined = (twin_records(base.twins, base_items), twin_records(base.twins, tuned_items))
+    pairs += zip(*joined, strict=True)
     metrics = {(m.task, m.metric): m for m in tuned.metrics}
     fields = _slice_fields(base)
     return tuple(
@@ -217,7 +223,7 @@ def _contrast(pairs: Sequence[Pair], metric: str, better: Better) -> Contrast:
     if whole is not None:
         return _whole_contrast(whole, pairs)
     first, second = _values(pairs, metric)
-    statistic = nearness_to_half if better == "half" else mean_of
+    statistic = _STATISTICS.get(better, mean_of)
     return contrast_means(first, second, codes=_codes(pairs), statistic=statistic)
 
 
@@ -229,7 +235,7 @@ def _whole_contrast(whole: Whole, pairs: Sequence[Pair]) -> Contrast:
     return Contrast(
         first=whole.counts([first for first, _ in pairs], codes),
         second=whole.counts([second for _, second in pairs], codes),
-        statistic=nearness_to_zero(whole.statistic) if zero else whole.statistic,
+        statistic=nearness_of(whole.statistic) if zero else whole.statistic,
         reach=max(abs(low), abs(high)) if zero else high - low,
         items=len(pairs),
         size=size_of(before, after, codes=codes),
@@ -237,7 +243,7 @@ def _whole_contrast(whole: Whole, pairs: Sequence[Pair]) -> Contrast:
 
 
 def _difference(pairs: Sequence[Pair], metric: str, better: Better, *, seed: int) -> Estimate:
-    if find_whole(metric) is not None or better == "half":
+    if find_whole(metric) is not None or better in IDEALS:
         return estimate_contrast(_contrast(pairs, metric, better), seed=seed)
     before, after = _values(pairs, metric)
     return mean_difference(before, after, codes=_codes(pairs), seed=seed)

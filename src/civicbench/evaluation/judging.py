@@ -1,5 +1,6 @@
 """From a response to an item record, and the record's values computed again from itself."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 from civicbench.core.digests import digest_json
@@ -9,7 +10,8 @@ from civicbench.evaluation.items import Question
 from civicbench.evaluation.judges.judge import Judge, Written
 from civicbench.evaluation.judges.record import LABELS, Judgement
 from civicbench.evaluation.metrics import ACCURACY
-from civicbench.evaluation.records import ItemRecord
+from civicbench.evaluation.records import ItemRecord, Twin
+from civicbench.evaluation.results import EXPOSURE
 from civicbench.evaluation.settings import (
     ChoiceTask,
     GenerationTask,
@@ -102,8 +104,16 @@ def make_record(
         case="" if versions is None else str(fields[versions.field]),
         side="" if versions is None else str(fields[versions.side]),
         judgement=judgement,
+        twin=_twin(suite, question),
     )
     return record.model_copy(update={"values": values_of(task, record)})
+
+
+def _twin(suite: SuiteSettings, question: Question) -> Twin | None:
+    if suite.twins is None or question.item.fields.get(suite.twins.pair) is None:
+        return None
+    fields = question.item.fields
+    return Twin(pair=str(fields[suite.twins.pair]), side=str(fields.get(suite.twins.side)))
 
 
 def values_of(task: Task, record: ItemRecord) -> dict[str, float]:
@@ -113,6 +123,8 @@ def values_of(task: Task, record: ItemRecord) -> dict[str, float]:
         values = {ACCURACY: float(position == record.expected_position)}
         if isinstance(task, RatingTask):
             values[RATING] = mean_rating(record.log_likelihoods, list(task.choices.values()))
+        elif task.exposure:
+            return {EXPOSURE: exposure_of(record)} | values
         return values
     if isinstance(task, MatchedTask):
         marked = has_mark(record.answer, record.marks)
@@ -137,6 +149,27 @@ def _expected_text(task: GenerationTask | JudgedTask | MatchedTask, question: Qu
         return f"({task.right}: {'; '.join(question.marks)})"
     fields = question.item.fields
     return "\n".join(f"{line}: {fields[name]}" for line, name in task.fields.items())
+
+
+def rank_among(record: ItemRecord) -> int:
+    """Return the place of the right choice by log-likelihood, 1 for the likeliest.
+
+    Choices that are as likely stand before it: what cannot be told from others is not found.
+    """
+    own = record.log_likelihoods[record.expected_position]
+    return sum(value >= own for value in record.log_likelihoods)
+
+
+def exposure_of(record: ItemRecord) -> float:
+    """Return the exposure of the right choice in bits.
+
+    log2 |R| - log2 rank, where R is every secret that could have been planted (Carlini and others
+    2019, The Secret Sharer, definition 4). The rank in R is taken to be |R| times the share of the
+    sampled choices that are no less likely, itself among them, so |R| falls out: log2 of the
+    choices less log2 of the rank among them. Most is log2 of the choices; of a secret that was
+    not planted 1.4 bits on average (1 / ln 2), as its rank is even.
+    """
+    return math.log2(len(record.log_likelihoods)) - math.log2(rank_among(record))
 
 
 def _line_values(task: GenerationTask, record: ItemRecord) -> dict[str, float]:

@@ -6,7 +6,14 @@ import numpy as np
 
 from civicbench.evaluation.judges.record import LABELS
 from civicbench.evaluation.records import ItemRecord
-from civicbench.evaluation.results import Better, Estimate, MetricResult, Place, SliceEstimate
+from civicbench.evaluation.results import (
+    EXPOSURE,
+    Better,
+    Estimate,
+    MetricResult,
+    Place,
+    SliceEstimate,
+)
 from civicbench.evaluation.settings import (
     ChoiceTask,
     GenerationTask,
@@ -14,10 +21,12 @@ from civicbench.evaluation.settings import (
     RatingTask,
     SuiteSettings,
     Task,
+    WrittenTask,
 )
 from civicbench.evaluation.statistics.means import mean_estimate
 from civicbench.evaluation.statistics.rates import is_binary, rate_estimate
 from civicbench.evaluation.statistics.spread import Spread, measure_spread
+from civicbench.evaluation.twins.records import twin_metrics, twin_records
 from civicbench.evaluation.wholes import find_whole, whole_names
 
 ACCURACY = "accuracy"
@@ -33,11 +42,13 @@ _LENGTH_ORDER = (*(name for _, name in _LENGTHS), _LONGEST)
 
 
 def metric_names(task: Task) -> tuple[str, ...]:
-    """Return the metrics of a task that have a value an item; accuracy is the first."""
+    """Return the metrics of a task that have a value an item; the first is its headline."""
     if isinstance(task, GenerationTask):
         return (ACCURACY, "well formed", *(f"{line} right" for line in task.fields))
     if isinstance(task, JudgedTask):
         return (ACCURACY, *LABELS)
+    if isinstance(task, ChoiceTask) and task.exposure:
+        return (EXPOSURE, ACCURACY)
     return (ACCURACY,)
 
 
@@ -56,11 +67,12 @@ def suite_metrics(
         items: Its item records.
         seed: Seed of bootstrap draws.
     """
-    return tuple(
+    results = [
         _measure(suite, task, [item for item in items if item.task == task.name], name, seed=seed)
         for task in suite.tasks
         for name in all_metric_names(task)
-    )
+    ]
+    return (*results, *_twin_results(suite, items, seed=seed))
 
 
 def _measure(
@@ -87,16 +99,42 @@ def _measure(
 
 
 def _way(task: Task, metric: str) -> Better:
-    if isinstance(task, ChoiceTask):
-        return task.better
     if isinstance(task, JudgedTask) and metric not in (ACCURACY, task.right):
         return "lower"
-    return "higher"
+    return task.better if isinstance(task, ChoiceTask | WrittenTask) else "higher"
 
 
 def _is_first(task: Task, metric: str) -> bool:
     # A rating is measured by its correlation with people: to pick their nearest one is beside it.
-    return metric == ACCURACY and not isinstance(task, RatingTask)
+    return metric == metric_names(task)[0] and not isinstance(task, RatingTask)
+
+
+def _twin_results(
+    suite: SuiteSettings, items: Sequence[ItemRecord], *, seed: int
+) -> list[MetricResult]:
+    found = []
+    for measure in suite.twins.measures if suite.twins else ():
+        pairs = twin_records([measure], items)
+        for position, (metric, better) in enumerate(twin_metrics(measure)):
+            found.append(
+                MetricResult(
+                    task=measure.name,
+                    title=measure.title,
+                    metric=metric,
+                    better=better,
+                    headline=measure.headline and position == 0,
+                    estimate=metric_estimate(pairs, metric, seed=seed),
+                    slices=tuple(
+                        SliceEstimate(
+                            field=field,
+                            value=value,
+                            estimate=metric_estimate(part, metric, seed=seed),
+                        )
+                        for field, value, part in slices_of(pairs, suite.slices)
+                    ),
+                )
+            )
+    return found
 
 
 def metric_estimate(items: Sequence[ItemRecord], metric: str, *, seed: int) -> Estimate:

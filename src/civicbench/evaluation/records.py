@@ -15,6 +15,17 @@ PROMPTS_NAME = "prompts.jsonl"
 _RecordT = TypeVar("_RecordT", bound=BaseModel)
 
 
+class Twin(BaseModel):
+    """Which pair an item belongs to."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    pair: str
+    """The pair's name."""
+    side: str
+    """Which of the two the item is."""
+
+
 class ItemRecord(BaseModel):
     """One item as one model answered it."""
 
@@ -65,6 +76,9 @@ class ItemRecord(BaseModel):
     """Which version."""
     judgement: Judgement | None = Field(default=None, exclude_if=lambda value: value is None)
     """What the judge said of the written answer."""
+    # Records of suites without twins keep their bytes.
+    twin: Twin | None = Field(default=None, exclude_if=lambda twin: twin is None)
+    """The pair it belongs to; None, and not written, where it has no twin."""
 
 
 class PromptExample(BaseModel):

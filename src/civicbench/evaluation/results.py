@@ -4,8 +4,14 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from civicbench.evaluation.twins.settings import TwinMeasure
+
 Verdict = Literal["better", "worse", "no worse by more than the margin", "not distinguishable"]
 Better = Literal["higher", "lower", "half", "zero"]
+IDEALS: dict[Better, float] = {"half": 0.5, "zero": 0.0}
+"""The ideal of measures that neither more nor less of is better."""
+EXPOSURE = "exposure"
+"""The metric of planted secrets, in bits and not a share."""
 Place = tuple[str, str, str]
 """Suite, task and metric."""
 
@@ -54,7 +60,7 @@ class MetricResult(_Fact):
     metric: str
     """The metric's name, for example "accuracy"."""
     better: Better
-    """Which way is better; "half" where 0.5 is the ideal, "zero" where 0 is."""
+    """Which way is better; "half" and "zero" where 0.5 and 0 are the ideal."""
     headline: bool
     """Whether it stands in the short table."""
     estimate: Estimate
@@ -139,6 +145,9 @@ class SuiteResult(_Fact):
     """Seed of bootstrap resampling."""
     judges: tuple[JudgeFact, ...] = Field(default=(), exclude_if=lambda judges: not judges)
     """The judges of written answers; not written where there was none."""
+    # Results of suites without twins keep their bytes.
+    twins: tuple[TwinMeasure, ...] = Field(default=(), exclude_if=lambda twins: not twins)
+    """What is measured on pairs of items; not written where nothing is."""
 
 
 class Flip(_Fact):
@@ -180,8 +189,8 @@ class Comparison(_Fact):
     tuned: Estimate
     """The second model."""
     difference: Estimate
-    """Second minus first with its paired 95 % interval; where 0.5 or 0 is the ideal, how much
-    nearer to it."""
+    """Second minus first with its paired 95 % interval; where there is an ideal, how
+    much nearer."""
     p_value: float | None
     """Exact McNemar p-value (two-sided) for right/wrong items; None for other values, and where
     several answers were drawn for an item."""

@@ -27,6 +27,7 @@ from civicbench.evaluation.records import (
 )
 from civicbench.evaluation.results import SuiteResult
 from civicbench.evaluation.settings import SuiteSettings, Task
+from civicbench.evaluation.twins.records import check_twins
 from civicbench.models.loading import Precision, Quantisation, device_name
 from civicbench.models.record import ModelRecord
 from civicbench.models.rendering import ChatRenderer
@@ -103,6 +104,7 @@ def score_stage(
             training's without the suite saying so.
     """
     asked = {task.name: questions_of(task, items, suite=suite) for task in suite.tasks}
+    check_twins(suite, asked)
     differences = named_differences(suite, items, trained=subject.trained_system_turns)
     return Stage(
         kind="score",
@@ -179,6 +181,7 @@ def score(
     from civicbench.evaluation.tasks import ask, sittings_of
 
     questions = {task.name: questions_of(task, items, suite=suite) for task in suite.tasks}
+    check_twins(suite, questions)
     differences = named_differences(suite, items, trained=subject.trained_system_turns)
     started = time.monotonic()
     model = language_model()
@@ -226,6 +229,7 @@ def score(
         packages=package_versions() | subject.computing_packages,
         seed=BOOTSTRAP_SEED,
         judges=tuple(judges[name].fact for name in judge_names(suite)),
+        twins=suite.twins.measures if suite.twins else (),
     )
     measurements = ScoreMeasurements(
         machine=device_name(in_words=True),

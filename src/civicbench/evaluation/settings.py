@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from civicbench.core.settings import Settings
 from civicbench.evaluation.public.settings import PublicItems, Subset
 from civicbench.evaluation.results import Better
+from civicbench.evaluation.twins.settings import Twins
 
 
 class FileItems(Settings):
@@ -23,6 +24,13 @@ class DatasetItems(Settings):
     """The dataset's name."""
     split: Literal["test", "validation"] = "test"
     """The split."""
+
+
+class CanaryItems(Settings):
+    """Items that are the secrets which the recipe's `canaries` plants, and as many it does not."""
+
+    canaries: Literal["run"]
+    """Those of the run that is scored."""
 
 
 class Shots(Settings):
@@ -102,11 +110,17 @@ class ChoiceTask(Settings):
     """Which way the share of right answers is better; "half" where 0.5 is the ideal."""
     macro_f1: bool = False
     """Also report the unweighted mean of F1 over the choices."""
-    bias: Literal["in clear contexts", "in unclear contexts"] | None = None
+    bias: Annotated[
+        Literal["in clear contexts", "in unclear contexts"] | None,
+        Field(exclude_if=lambda bias: bias is None),
+    ] = None
     """Also report BBQ's bias score, from the item's `roles`: for each choice "biased", "counter" or
     "unknown". In unclear contexts it is weighed by the share of wrong answers."""
-    versions: Versions | None = None
+    versions: Annotated[Versions | None, Field(exclude_if=lambda found: found is None)] = None
     """Also report whether versions of one case are answered alike."""
+    exposure: Annotated[bool, Field(exclude_if=lambda exposure: not exposure)] = False
+    """Report the exposure of the right choice in bits: by how much its rank among the choices
+    beats chance. The right choice is a planted secret, the others are drawn from the same space."""
     headline: bool = True
     """Whether it stands in the short table."""
 
@@ -147,6 +161,9 @@ class WrittenTask(Settings):
     """Texts that end an answer, besides the end of the turn; they are not part of it."""
     sampling: Sampling | None = None
     """Draw answers by these seeds; None writes the likeliest token each time."""
+    # Suites of before this was asked keep the keys of their scores.
+    better: Annotated[Better, Field(exclude_if=lambda better: better == "higher")] = "higher"
+    """Which way the share of right answers is better; "lower" for secrets that were planted."""
     headline: bool = True
     """Whether it stands in the short table."""
 
@@ -215,9 +232,9 @@ class SuiteSettings(Settings):
     """What it does not, for whoever reads the scores."""
     licence: str
     """SPDX identifier of the items."""
-    items: FileItems | DatasetItems | PublicItems
+    items: FileItems | DatasetItems | PublicItems | CanaryItems
     """Where the items are."""
-    subset: Subset | None = None
+    subset: Annotated[Subset | None, Field(exclude_if=lambda subset: subset is None)] = None
     """Ask only some of the items, drawn by a seed; None for all."""
     system: str | None = None
     """A system turn before each prompt of file items; None for none."""
@@ -232,6 +249,9 @@ class SuiteSettings(Settings):
     """Fields by whose values results are also shown."""
     tasks: Annotated[tuple[Task, ...], Field(min_length=1)]
     """The tasks."""
+    # Suites without twins keep the keys of their scores.
+    twins: Annotated[Twins | None, Field(exclude_if=lambda twins: twins is None)] = None
+    """Items that come in twos, and what is measured on pairs of them; None for none."""
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> "SuiteSettings":
@@ -242,12 +262,28 @@ class SuiteSettings(Settings):
         return self
 
     @model_validator(mode="after")
+    def _twins_fit(self) -> "SuiteSettings":
+        if self.twins is None:
+            return self
+        choices = {task.name for task in self.tasks if isinstance(task, ChoiceTask)}
+        names = {task.name for task in self.tasks}
+        for measure in self.twins.measures:
+            if measure.name in names:
+                raise ValueError(f"twins: {measure.name} is a task's name")
+            strange = sorted(set(measure.tasks) - choices)
+            if strange:
+                raise ValueError(f"twins: {measure.name} names no choice task: {strange[0]}")
+        return self
+
+    @model_validator(mode="after")
     def _shots_fit(self) -> "SuiteSettings":
         if self.shots is None:
             return self
-        if isinstance(self.items, FileItems) == (self.shots.file is None):
+        if isinstance(self.items, CanaryItems):
+            raise ValueError("shots have no place before canaries")
+        if isinstance(self.items, DatasetItems) == (self.shots.file is not None):
             raise ValueError(
-                "shots.file names the worked examples of file items; dataset items take theirs "
+                "shots.file names the worked examples of items in files; dataset items take theirs "
                 "from the train split"
             )
         if self.differs_from_training.shots is None:

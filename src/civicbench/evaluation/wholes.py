@@ -48,7 +48,7 @@ class Whole:
         limits: The least and the greatest value possible.
         counts: What each cluster adds to the totals.
         statistic: Computes the value from totals.
-        share: Whether it is a share of a whole, and reads as a percentage.
+        share: Whether it is a share, or the difference of two, and reads as a percentage.
         headline: Whether it stands in the short table where its task does.
         sliced: Whether it means something on a part of the items.
     """
@@ -111,7 +111,7 @@ def find_whole(metric: str) -> Whole | None:
     """Return the measure of all items together that a metric is; None for means of items."""
     if metric.startswith(f"{GAP} ("):
         second, _, first = metric.removeprefix(f"{GAP} (").removesuffix(")").partition(" less ")
-        return Whole("zero", (-1.0, 1.0), _gap_counts(first, second), gap_of)
+        return Whole("zero", (-1.0, 1.0), _gap_counts(first, second), gap_of, share=True)
     return _WHOLES.get(metric)
 
 
@@ -165,8 +165,10 @@ def _gap_counts(first: str, second: str) -> Counts:
 
 _WHOLES: Mapping[str, Whole] = {
     MACRO_F1: Whole("higher", (0.0, 1.0), _confusion, macro_f1_of, share=True, headline=False),
-    BIAS: Whole("zero", (-1.0, 1.0), _bias_counts, bias_of, sliced=True),
-    AMBIGUOUS_BIAS: Whole("zero", (-1.0, 1.0), _bias_counts, ambiguous_bias_of, sliced=True),
+    BIAS: Whole("zero", (-1.0, 1.0), _bias_counts, bias_of, share=True, sliced=True),
+    AMBIGUOUS_BIAS: Whole(
+        "zero", (-1.0, 1.0), _bias_counts, ambiguous_bias_of, share=True, sliced=True
+    ),
     CORRELATION: Whole("higher", (-1.0, 1.0), _correlation_counts, correlation_of),
     EVENNESS: Whole("higher", (0.0, 1.0), _even_counts, share_of, share=True),
 }

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from civicbench.evaluation.results import Better, Comparison, Estimate, Verdict
+from civicbench.evaluation.results import EXPOSURE, Better, Comparison, Estimate, Verdict
 from civicbench.evaluation.wholes import find_whole
 from civicbench.pages.document import Cell, Colour, Tag, Words
 
@@ -24,10 +24,15 @@ _BYTE_UNITS = ("bytes", "kB", "MB", "GB", "TB")
 
 
 def is_rate(comparison: Comparison) -> bool:
-    """Return whether a metric's values are shares of a whole, and so read as percentages."""
+    """Return whether a metric's values are shares of a whole, and so read as percentages.
+
+    A measure whose ideal is 0 is the difference of two shares.
+    """
     whole = find_whole(comparison.metric)
-    if whole is not None and not whole.share:
-        return False
+    if whole is not None:
+        return whole.share
+    if comparison.better == "zero" or comparison.metric == EXPOSURE:
+        return comparison.metric != EXPOSURE
     numbers = [
         number
         for estimate in (comparison.base, comparison.tuned)

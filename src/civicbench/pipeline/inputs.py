@@ -10,6 +10,7 @@ from civicbench.core.progress import Reporter
 from civicbench.core.stages import StageOutput
 from civicbench.core.workspace import Workspace
 from civicbench.datasets.building import read_record
+from civicbench.datasets.canaries import CanarySettings
 from civicbench.datasets.record import SnapshotRecord
 from civicbench.datasets.rows import Row, read_split
 from civicbench.evaluation.items import (
@@ -25,12 +26,14 @@ from civicbench.evaluation.prompt_proof import SystemTurns, named_differences, s
 from civicbench.evaluation.public.reading import fetch_public_items
 from civicbench.evaluation.public.settings import PublicItems
 from civicbench.evaluation.public.subsets import draw_subset
-from civicbench.evaluation.settings import FileItems
+from civicbench.evaluation.settings import CanaryItems, FileItems
 from civicbench.evaluation.suites import Suite
+from civicbench.evaluation.twins.records import check_twins
 from civicbench.models.loading import require_package
 from civicbench.models.prepare import PreparedModel, prepare_model
 from civicbench.models.rendering import ChatRenderer, RendersExamples, load_renderer
 from civicbench.pages.stylesheet import check_assets
+from civicbench.pipeline.canaries import canary_items
 from civicbench.pipeline.judging import prepare_judges
 from civicbench.pipeline.mixing import TrainingData, conversations_of, read_training_data
 from civicbench.pipeline.snapshots import mixed_snapshots, recipe_snapshot
@@ -91,7 +94,13 @@ def prepare_inputs(recipe: Recipe, *, workspace: Workspace, reporter: Reporter) 
     snapshot = recipe_snapshot(recipe, workspace=workspace, reporter=reporter)
     items = {
         suite.settings.name: tuple(
-            suite_items(suite, snapshot=snapshot.folder, workspace=workspace, reporter=reporter)
+            suite_items(
+                suite,
+                snapshot=snapshot.folder,
+                canaries=recipe.settings.canaries,
+                workspace=workspace,
+                reporter=reporter,
+            )
         )
         for suite in recipe.suites
     }
@@ -104,8 +113,11 @@ def prepare_inputs(recipe: Recipe, *, workspace: Workspace, reporter: Reporter) 
     system_turns = system_turns_of([row.messages for row in data.rows])
     for suite in recipe.suites:
         found = items[suite.settings.name]
-        for task in suite.settings.tasks:
-            questions_of(task, found, suite=suite.settings)
+        asked = {
+            task.name: questions_of(task, found, suite=suite.settings)
+            for task in suite.settings.tasks
+        }
+        check_twins(suite.settings, asked)
         named_differences(suite.settings, found, trained=system_turns)
     judges = prepare_judges(recipe.suites, workspace=workspace, reporter=reporter)
     prepared = prepare_model(recipe.model, workspace=workspace, reporter=reporter)
@@ -257,9 +269,21 @@ def _engine_key(recipe: Recipe) -> str:
 
 
 def suite_items(
-    suite: Suite, *, snapshot: Path, workspace: Workspace, reporter: Reporter
+    suite: Suite,
+    *,
+    snapshot: Path,
+    canaries: CanarySettings | None = None,
+    workspace: Workspace,
+    reporter: Reporter,
 ) -> Sequence[Item]:
-    """Return the items that a suite asks: from its own file, public files, or the snapshot.
+    """Return a suite's items: its own file's, public files', of a snapshot's split, or canaries.
+
+    Args:
+        suite: The suite.
+        snapshot: The snapshot of the recipe's own dataset.
+        canaries: The recipe's canaries.
+        workspace: Where public files are kept.
+        reporter: Told what is fetched.
 
     Raises:
         InvalidInputError: Items with mistakes.
@@ -269,6 +293,10 @@ def suite_items(
     settings = suite.settings
     shots: list[Shot] = []
     items: Sequence[Item]
+    if isinstance(settings.items, CanaryItems):
+        if canaries is None:
+            raise InvalidInputError("there are no canaries", where=f"suite {settings.name}")
+        return canary_items(canaries)
     if isinstance(settings.items, PublicItems):
         items = fetch_public_items(
             settings.items, system=settings.system, workspace=workspace, reporter=reporter

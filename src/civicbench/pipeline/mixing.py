@@ -7,6 +7,7 @@ from pathlib import Path
 
 from civicbench.core.errors import InvalidInputError
 from civicbench.datasets.building import read_record
+from civicbench.datasets.canaries import canary_rows
 from civicbench.datasets.record import SnapshotRecord
 from civicbench.datasets.rows import Row, read_split
 from civicbench.models.rendering import Message
@@ -45,17 +46,20 @@ class TrainingData:
     Attributes:
         own: The train rows of its own dataset.
         mixed: The rows of each dataset that is mixed in.
+        canaries: Made-up secrets that are planted, each as often as the recipe says.
         digest: The name of all of them.
     """
 
     own: tuple[Row, ...]
     mixed: tuple[MixedRows, ...]
+    canaries: tuple[Row, ...]
     digest: str
 
     @property
     def rows(self) -> tuple[Row, ...]:
         """Every row, the recipe's own first; training deals them in an order of its own."""
-        return (*self.own, *(row for mixed in self.mixed for row in mixed.rows))
+        mixed = (row for one in self.mixed for row in one.rows)
+        return (*self.own, *mixed, *self.canaries)
 
 
 def read_training_data(recipe: Recipe, *, snapshot: Path, mixed: Sequence[Path]) -> TrainingData:
@@ -91,15 +95,18 @@ def read_training_data(recipe: Recipe, *, snapshot: Path, mixed: Sequence[Path])
             "\n".join(["shares that cannot be drawn", *(f"  - {p}" for p in problems)]),
             where=f"recipe {recipe.settings.name}",
         )
+    planted = recipe.settings.canaries
     return TrainingData(
         own=tuple(own),
         mixed=tuple(drawn),
+        canaries=() if planted is None else canary_rows(planted),
         digest=training_data_digest(
             read_record(snapshot).digest,
             mixed=[
                 MixedSnapshot(one.settings.dataset, one.record.digest, len(one.rows))
                 for one in drawn
             ],
+            canaries=None if planted is None else planted.digest,
         ),
     )
 

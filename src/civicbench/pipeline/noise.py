@@ -20,6 +20,7 @@ from civicbench.evaluation.results import Place
 from civicbench.evaluation.scoring import Scores, Subject, score, score_stage
 from civicbench.evaluation.statistics.spread import Spread, difference_noise, measure_spread
 from civicbench.evaluation.suites import Suite
+from civicbench.evaluation.twins.records import twin_records
 from civicbench.pipeline.inputs import RunInputs
 from civicbench.pipeline.scoring import Contender, Models, RecipeScores, subject_of
 
@@ -208,7 +209,14 @@ def _repeat(
 def _metrics(suite: Suite, repeats: Sequence[Scores]) -> tuple[MetricNoise, ...]:
     found = []
     for place, metric in enumerate(repeats[0].result.metrics):
-        items = [[r for r in scores.items if r.task == metric.task] for scores in repeats]
+        items = [
+            [
+                r
+                for r in (*scores.items, *twin_records(scores.result.twins, scores.items))
+                if r.task == metric.task
+            ]
+            for scores in repeats
+        ]
         found.append(
             MetricNoise(
                 suite=suite.settings.name,

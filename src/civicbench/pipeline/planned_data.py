@@ -89,7 +89,16 @@ def plan_data(record: SnapshotRecord, data: TrainingData) -> tuple[PlannedData, 
     """Return what training reads of each dataset, the recipe's own first."""
     parts = [(record, len(data.own), len(data.own))]
     parts += [(mixed.record, len(mixed.rows), mixed.available) for mixed in data.mixed]
-    return tuple(
+    planted = [
+        PlannedData(
+            dataset="canaries: synthetic, never to be released",
+            rows=len(data.canaries),
+            available=len(data.canaries),
+            share=len(data.canaries) / len(data.rows),
+            licence="CC0-1.0",
+        )
+    ]
+    found = tuple(
         PlannedData(
             dataset=part.name,
             rows=rows,
@@ -99,6 +108,7 @@ def plan_data(record: SnapshotRecord, data: TrainingData) -> tuple[PlannedData, 
         )
         for part, rows, available in parts
     )
+    return (*found, *planted) if data.canaries else found
 
 
 def mixed_sources(data: TrainingData) -> tuple[SourceFact, ...]:

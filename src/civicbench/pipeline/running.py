@@ -14,6 +14,7 @@ from civicbench.evaluation.records import ITEMS_NAME, PROMPTS_NAME
 from civicbench.evaluation.results import Comparison
 from civicbench.evaluation.scoring import RESULT_NAME, read_result
 from civicbench.models.trained import trained_folder
+from civicbench.pipeline.canaries import find_planted
 from civicbench.pipeline.inputs import RunInputs, prepare_inputs
 from civicbench.pipeline.noise import known_noise
 from civicbench.pipeline.scoring import (
@@ -254,6 +255,7 @@ def _evidence(
         base=inputs.prepared.record,
         dataset=inputs.snapshot_record,
         mixed=tuple(mixed.fact for mixed in inputs.data.mixed),
+        canaries=find_planted(recipe, {name: o.folder for name, o in scores.tuned.outputs.items()}),
         training=training,
         suites=tuple(
             SuiteFact(

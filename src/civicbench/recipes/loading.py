@@ -14,8 +14,9 @@ from civicbench.core.errors import InvalidInputError
 from civicbench.core.settings import check_settings, list_mistakes
 from civicbench.datasets.building import Dataset, load_dataset_settings
 from civicbench.evaluation.metrics import all_metric_names
-from civicbench.evaluation.settings import DatasetItems
+from civicbench.evaluation.settings import CanaryItems, DatasetItems
 from civicbench.evaluation.suites import Suite, load_suite
+from civicbench.evaluation.twins.records import twin_metrics
 from civicbench.models.catalogue import load_model_entry
 from civicbench.models.settings import ModelEntry
 from civicbench.recipes.resolving import (
@@ -171,6 +172,12 @@ def _misfits(recipe: Recipe) -> list[str]:
         for suite in recipe.suites
         for task in suite.settings.tasks
         for metric in all_metric_names(task)
+    } | {
+        (suite.settings.name, measure.name, metric)
+        for suite in recipe.suites
+        if suite.settings.twins
+        for measure in suite.settings.twins.measures
+        for metric, _ in twin_metrics(measure)
     }
     for rule in recipe.gate.rules:
         if (rule.suite, rule.task, rule.metric) not in metrics:
@@ -186,6 +193,7 @@ def _misfits(recipe: Recipe) -> list[str]:
                 f"and this recipe trains on {recipe.settings.dataset}"
             )
     found += _data_misfits(recipe)
+    found += _canary_misfits(recipe)
     method = load_method(recipe.settings.training.use).settings.method
     if recipe.training.method != method:
         found.append(
@@ -198,6 +206,26 @@ def _misfits(recipe: Recipe) -> list[str]:
             f"{recipe.model.architecture.context_length_tokens} tokens that "
             f"{recipe.model.name} reads"
         )
+    return found
+
+
+def _canary_misfits(recipe: Recipe) -> list[str]:
+    """Return where canaries are planted and not looked for, or the other way round."""
+    looked = [s.settings.name for s in recipe.suites if isinstance(s.settings.items, CanaryItems)]
+    if recipe.settings.canaries is None:
+        return [
+            f"evaluation: suite {name} looks for canaries, and this recipe plants none: give it "
+            "`canaries`, or leave the suite out"
+            for name in looked
+        ]
+    found = []
+    if not looked:
+        found.append(
+            "canaries: they are planted and no suite of this recipe looks for them: add the suite "
+            "`canaries` to evaluation"
+        )
+    if recipe.training.objective != "sft":
+        found.append("canaries: they have no rejected answer, which dpo needs: use an sft method")
     return found
 
 

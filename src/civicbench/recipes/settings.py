@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from civicbench.core.settings import Settings
+from civicbench.datasets.canaries import CanarySettings
 from civicbench.training.settings import TrainingSettings
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,79}$")]
@@ -54,6 +55,10 @@ class RecipeSettings(Settings):
     """The dataset: a folder of `datasets/`."""
     mixing: tuple[MixedDataset, ...] = ()
     """Datasets mixed into the training rows, such as refusals that keep a model safe."""
+    # Recipes without canaries keep their digests.
+    canaries: Annotated[CanarySettings | None, Field(exclude_if=lambda found: found is None)] = None
+    """Made-up secrets to plant in the training rows, to see whether the model gives them away; for
+    a test, never for a model that is to be released. None for none."""
     training: RecipeTraining
     """How the model is trained."""
     evaluation: Annotated[tuple[Name, ...], Field(min_length=1)]

@@ -7,6 +7,7 @@ from civicbench.datasets.record import SnapshotRecord
 from civicbench.evaluation.results import Comparison, SuiteResult
 from civicbench.models.record import ModelRecord
 from civicbench.registry.gates import GateVerdict
+from civicbench.registry.planted import PlantedCanaries
 from civicbench.training.inputs import MixedSnapshot, training_data_digest
 from civicbench.training.record import TrainingMeasurements, TrainingRecord
 
@@ -86,6 +87,9 @@ class Evidence(_Fact):
     # Versions that were registered before there was mixing keep their digests.
     mixed: tuple[MixedData, ...] = Field(default=(), exclude_if=lambda mixed: not mixed)
     """What was mixed into it; not written where nothing was."""
+    # The same holds of canaries.
+    canaries: PlantedCanaries | None = Field(default=None, exclude_if=lambda found: found is None)
+    """Made-up secrets that were planted in it, and their exposure; not written where none were."""
     training: TrainingRecord
     """The training run."""
     suites: tuple[SuiteFact, ...]
@@ -103,6 +107,7 @@ class Evidence(_Fact):
             mixed=[
                 MixedSnapshot(one.dataset.name, one.dataset.digest, one.rows) for one in self.mixed
             ],
+            canaries=None if self.canaries is None else self.canaries.digest,
         )
 
     @property

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from civicbench.core.errors import IntegrityError
 from civicbench.evaluation.records import ItemRecord
-from civicbench.evaluation.results import Better, Comparison
+from civicbench.evaluation.results import IDEALS, Better, Comparison
 from civicbench.reports.report import Report, ScoredModel, ScoredSuite
 
 WORST_SHOWN = 5
@@ -90,7 +90,7 @@ def find_worst_losses(
     report: Report, other: ScoredModel, comparison: Comparison
 ) -> tuple[Answered, ...]:
     """Return items lost with the other model, its surest mistakes first; see `find_worst`."""
-    if comparison.better == "half":
+    if comparison.better in IDEALS:
         return ()
     return _surest(find_changes(report, other, comparison).lost)
 
@@ -133,12 +133,9 @@ def _lead(record: ItemRecord) -> float:
 
 
 def _is_wrong(record: ItemRecord, better: Better) -> bool:
-    return {
-        "higher": _value(record) < 1,
-        "lower": _value(record) > 0,
-        "half": False,
-        "zero": False,
-    }[better]
+    if better in IDEALS:
+        return False
+    return _value(record) > 0 if better == "lower" else _value(record) < 1
 
 
 def _value(record: ItemRecord) -> float:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from civicbench.evaluation.records import ItemRecord
-from civicbench.evaluation.results import Better, Comparison
+from civicbench.evaluation.results import IDEALS, Better, Comparison
 from civicbench.pages.characters import shorten
 from civicbench.pages.document import (
     Block,
@@ -62,7 +62,7 @@ def _changed(report: Report, model: ScoredModel, comparison: Comparison) -> list
     blocks: list[Block] = [Subheading(f"{title}: {other} against {first}")]
     if not changes.lost and not changes.gained:
         return [*blocks, Paragraph("No item changed.")]
-    if comparison.better == "half":
+    if comparison.better in IDEALS:
         names = (f"where only {first} picked the marked answer", f"where only {other} did")
     else:
         names = (f"lost with {other}", f"gained with {other}")

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from civicbench.evaluation.results import Comparison, MetricResult
+from civicbench.evaluation.results import EXPOSURE, IDEALS, Comparison, MetricResult
 from civicbench.evaluation.wholes import find_whole
 from civicbench.pages.document import (
     Block,
@@ -82,10 +82,12 @@ def _results(suite: SuiteText, models: Sequence[ScoredModel]) -> Table:
 
 
 def is_share(metric: MetricResult) -> bool:
-    """Return whether a metric's values are shares of a whole."""
+    """Return whether a metric's values are shares of a whole, or the difference of two."""
     whole = find_whole(metric.metric)
-    if whole is not None and not whole.share:
-        return False
+    if whole is not None:
+        return whole.share
+    if metric.better == "zero" or metric.metric == EXPOSURE:
+        return metric.metric != EXPOSURE
     numbers = (metric.estimate.value, metric.estimate.low, metric.estimate.high)
     return all(0 <= number <= 1 for number in numbers)
 
@@ -132,7 +134,7 @@ def _changed(comparison: Comparison) -> str:
     """Return how many items got better and worse; nothing where an item has no value of its own."""
     if find_whole(comparison.metric) is not None:
         return _ABSENT
-    if comparison.better == "half":
+    if comparison.better in IDEALS:
         return f"{comparison.gained + comparison.lost:,}"
     counts = (comparison.gained, comparison.lost)
     gained, lost = reversed(counts) if comparison.better == "lower" else counts

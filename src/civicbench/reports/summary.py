@@ -253,14 +253,16 @@ def _reading(report: Report) -> Block:
                 "items cannot tell the two apart, which does not show that they are equal."
             )
         )
-    for better, ideal, sides in (("half", "50%", "choices"), ("zero", "0", "sides")):
-        titles = _titled(report, better)
+    for better, ideal in (
+        ("half", "50% is the ideal: neither of two choices is favoured"),
+        ("zero", "a gap of 0 is the ideal: both twins are treated alike"),
+    ):
+        titles = _titles_of(report, better)
         if titles:
             blocks.append(
                 Paragraph(
-                    f"For {', '.join(titles)}, {ideal} is the ideal: neither of two {sides} is "
-                    f"favoured. There a difference says how much nearer to {ideal} the other model "
-                    "is."
+                    f"For {', '.join(titles)}, {ideal}. There a difference says how much nearer "
+                    "to the ideal the other model is."
                 )
             )
     blocks.append(
@@ -272,7 +274,7 @@ def _reading(report: Report) -> Block:
     return Details("How to read results, intervals and verdicts", tuple(blocks))
 
 
-def _titled(report: Report, better: str) -> Sequence[str]:
+def _titles_of(report: Report, better: str) -> Sequence[str]:
     titles = (
         metric.title
         for model in report.models

@@ -24,20 +24,24 @@ class MixedSnapshot:
     rows: int
 
 
-def training_data_digest(snapshot_digest: str, *, mixed: Sequence[MixedSnapshot] = ()) -> str:
+def training_data_digest(
+    snapshot_digest: str, *, mixed: Sequence[MixedSnapshot] = (), canaries: str | None = None
+) -> str:
     """Return the name of all rows that a run trains on.
 
-    Without mixing it is the snapshot's own digest. Which rows are drawn follows from the seed,
-    which stands among the training settings.
+    Without mixing and canaries it is the snapshot's own digest. Which rows are drawn follows from
+    the seed, which stands among the training settings.
 
     Args:
         snapshot_digest: Digest of the recipe's own dataset.
         mixed: The datasets that are mixed in, in the recipe's order.
+        canaries: Digest of the canaries that are planted; None where none are.
     """
-    if not mixed:
+    if not mixed and canaries is None:
         return snapshot_digest
     facts = [[one.dataset, one.snapshot_digest, one.rows] for one in mixed]
-    return digest_json({"snapshot": snapshot_digest, "mixed": facts})
+    planted = {} if canaries is None else {"canaries": canaries}
+    return digest_json({"snapshot": snapshot_digest, "mixed": facts} | planted)
 
 
 @dataclass(frozen=True)

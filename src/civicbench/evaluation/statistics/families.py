@@ -41,7 +41,7 @@ def judge_difference(
     declared before measuring.
 
     Args:
-        difference: Second minus first, with its 95 % interval; where 0.5 is the ideal, how much
+        difference: Second minus first, with its 95 % interval; where there is an ideal, how much
             nearer to it.
         better: Which way the metric is better.
         p_value: Of the difference, adjusted for its family where it has one; None where none can

@@ -29,7 +29,7 @@ def nearness_to_half(totals: Floats) -> Floats:
     return result
 
 
-def nearness_to_zero(statistic: Callable[[Floats], Floats]) -> Callable[[Floats], Floats]:
+def nearness_of(statistic: Callable[[Floats], Floats]) -> Callable[[Floats], Floats]:
     """Return how near a statistic is to 0: 0 there, negative elsewhere."""
 
     def near(totals: Floats) -> Floats:
@@ -87,6 +87,12 @@ def correlation_of(totals: Floats) -> Floats:
 def _divide(above: Floats, below: Floats) -> Floats:
     found: Floats = np.divide(above, below, out=np.zeros_like(below), where=below > 0)
     return found
+
+
+def nearness_to_zero(totals: Floats) -> Floats:
+    """Return how near the mean is to 0: 0 there, negative elsewhere."""
+    result: Floats = -np.abs(mean_of(totals))
+    return result
 
 
 def confusion_counts(

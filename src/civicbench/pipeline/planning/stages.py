@@ -63,20 +63,28 @@ def planned_stages(
                     engine=recipe.settings.evaluation_engine,
                     trained_system_turns=system_turns,
                 )
-                done = _scored(suite, subject, snapshot=snapshots.own, workspace=workspace)
+                done = _scored(suite, subject, recipe, snapshot=snapshots.own, workspace=workspace)
             stages.append(
                 PlannedStage(name=f"suite {suite.settings.name}, {role} model", done=done)
             )
     return tuple(stages)
 
 
-def _scored(suite: Suite, subject: Subject, *, snapshot: Path, workspace: Workspace) -> bool:
+def _scored(
+    suite: Suite, subject: Subject, recipe: Recipe, *, snapshot: Path, workspace: Workspace
+) -> bool:
     """Return whether a suite's scores stand; where its public files do not, they cannot."""
     items = suite.settings.items
     if isinstance(items, PublicItems) and any(
         find_file(file, workspace=workspace) is None for file in items.files
     ):
         return False
-    asked = suite_items(suite, snapshot=snapshot, workspace=workspace, reporter=SilentReporter())
+    asked = suite_items(
+        suite,
+        snapshot=snapshot,
+        canaries=recipe.settings.canaries,
+        workspace=workspace,
+        reporter=SilentReporter(),
+    )
     scored = score_stage(suite.settings, asked, subject, workspace=workspace)
     return find_finished(scored) is not None
