@@ -186,3 +186,26 @@ def verify(folders: tuple[Path, ...], as_json: bool) -> None:
             f"{trusted} labels were taken as they stand: their judge is a model, or is not built "
             "here (`civicbench judge build`)"
         )
+
+
+@scores.command("table")
+@click.argument("versions", nargs=-1, required=True, metavar="VERSION...")
+@click.option(
+    "--to", "target", type=click.Path(path_type=Path, dir_okay=False),
+    help="A Markdown file: written between its result marks, or anew where it is not there.",
+)  # fmt: skip
+def table(versions: tuple[str, ...], target: Path | None) -> None:
+    """Show base, tuned, difference and verdict of every headline measure of VERSIONs.
+
+    Suite by suite, as Markdown, from the stored scores of registered versions. A version is MODEL,
+    MODEL:NUMBER or the beginning of a digest.
+    """
+    from civicbench.core.workspace import Workspace
+    from civicbench.pipeline.tabulating import tabulate_versions, write_tables
+
+    text = tabulate_versions(versions, workspace=Workspace.locate())
+    if target is None:
+        click.echo(text, nl=False)
+        return
+    write_tables(target, text)
+    click.echo(f"Tables of {len(versions)} versions: {target}")

@@ -167,12 +167,8 @@ def import_file(file: Path, labeller: str) -> None:
     named; then nothing is imported.
     """
     from civicbench.core.workspace import Workspace
-    from civicbench.evaluation.judges.queue import (
-        import_labels,
-        labels_of,
-        load_queue,
-        queue_agreements,
-    )
+    from civicbench.evaluation.judges.importing import import_labels
+    from civicbench.evaluation.judges.queue import labels_of, load_queue, queue_agreements
 
     workspace = Workspace.locate()
     found = import_labels(file, labeller=labeller, workspace=workspace)

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from civicbench.core.digests import digest_json, digest_text
+from civicbench.core.digests import digest_json
 from civicbench.core.documents import iterate_json_lines
 from civicbench.core.errors import InvalidInputError
 from civicbench.evaluation.answers import known_form
@@ -92,83 +92,10 @@ def read_file_items(path: Path, *, system: str | None) -> list[Item]:
             turns.append(Message(role="user", content=prompt))
             rest = {key: value for key, value in line.items() if key not in {"id", "prompt"}}
             items.append(Item(id=name, messages=tuple(turns), fields=rest))
-    _refuse(mistakes, where=str(path))
+    refuse_items(mistakes, where=str(path))
     if not items:
         raise InvalidInputError("the suite has no items", where=str(path))
     return items
-
-
-@dataclass(frozen=True)
-class Shot:
-    """A worked example.
-
-    Attributes:
-        id: Its name.
-        question: The user's turn.
-        answer: The assistant's.
-    """
-
-    id: str
-    question: str
-    answer: str
-
-
-def read_shots(path: Path) -> list[Shot]:
-    """Read worked examples from a JSON-lines file with id, prompt and answer.
-
-    Raises:
-        PartAbsentError: There is no such file.
-        InvalidInputError: Lines with mistakes, each with its place.
-    """
-    shots: list[Shot] = []
-    mistakes: list[str] = []
-    for number, line in iterate_json_lines(path):
-        texts = [line.get(name) for name in ("id", "prompt", "answer")]
-        if not all(isinstance(text, str) and text.strip() for text in texts):
-            mistakes.append(f"line {number}: id, prompt and answer must each be text")
-        else:
-            shots.append(Shot(*(str(text) for text in texts)))
-    _refuse(mistakes, where=str(path))
-    return shots
-
-
-def put_shots_before(
-    items: Sequence[Item], shots: Sequence[Shot], *, count: int, seed: int, where: str
-) -> list[Item]:
-    """Put the same worked examples before every item, after its system turn.
-
-    The examples are the first in the order of sha256(seed, id): the choice depends on names and
-    seed alone.
-
-    Raises:
-        InvalidInputError: Too few examples, or one that is an item itself: it would be leaked.
-    """
-    own = {item.id for item in items} | {item.messages[-1].content for item in items}
-    leaked = [shot.id for shot in shots if shot.id in own or shot.question in own]
-    if leaked:
-        raise InvalidInputError(
-            "a worked example is an item of the suite: its answer would be shown",
-            where=where,
-            got=", ".join(leaked[:_MISTAKES_SHOWN]),
-        )
-    if len(shots) < count:
-        raise InvalidInputError("too few worked examples", where=where, got=f"{len(shots)}, "
-                                f"shots.count is {count}")  # fmt: skip
-    chosen = sorted(shots, key=lambda shot: digest_text(f"{seed}:{shot.id}"))[:count]
-    turns = [
-        turn
-        for shot in chosen
-        for turn in (
-            Message(role="user", content=shot.question),
-            Message(role="assistant", content=shot.answer),
-        )
-    ]
-    found = []
-    for item in items:
-        system = [turn for turn in item.messages[:1] if turn.role == "system"]
-        rest = item.messages[len(system) :]
-        found.append(item.model_copy(update={"messages": (*system, *turns, *rest)}))
-    return found
 
 
 def questions_of(task: Task, items: Sequence[Item], *, suite: SuiteSettings) -> list[Question]:
@@ -196,7 +123,7 @@ def questions_of(task: Task, items: Sequence[Item], *, suite: SuiteSettings) -> 
             questions.append(_question(task, item, str(cluster)))
         except _UnfitError as problem:
             mistakes.append(f"{item.id}: {problem}")
-    _refuse(mistakes, where=where)
+    refuse_items(mistakes, where=where)
     if isinstance(task, ChoiceTask | JudgedTask) and task.versions is not None:
         _refuse_lone_versions(questions, task.versions, where=where)
     if isinstance(task, WrittenTask) and task.first_of_cluster:
@@ -291,7 +218,7 @@ def _refuse_lone_versions(questions: Sequence[Question], versions: Versions, *, 
         if len(own) < 2 or len(set(own)) < len(own)
     ]
     mistakes += [f"no item is the version {side!r}" for side in versions.sides if side not in found]
-    _refuse(mistakes, where=where)
+    refuse_items(mistakes, where=where)
 
 
 def _choices(task: ChoiceTask, item: Item) -> tuple[tuple[str, ...], int, str | None]:
@@ -317,7 +244,8 @@ def _choices(task: ChoiceTask, item: Item) -> tuple[tuple[str, ...], int, str | 
     return tuple(task.choice_text.replace("{choice}", choice) for choice in own), position, None
 
 
-def _refuse(mistakes: Sequence[str], *, where: str) -> None:
+def refuse_items(mistakes: Sequence[str], *, where: str) -> None:
+    """Raise where items have mistakes, naming the first of them."""
     if mistakes:
         shown = [f"  - {mistake}" for mistake in mistakes[:_MISTAKES_SHOWN]]
         if len(mistakes) > len(shown):

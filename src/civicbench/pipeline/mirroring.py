@@ -102,18 +102,7 @@ def wanted_files(
     for name in models:
         found += _model_files(name)
     for name in suites:
-        found += [
-            Wanted(file.place, file.sha256, f"suite {name}", settings.licence, pinned=file)
-            for settings in [load_suite(name).settings]
-            for file in _pinned_within(settings)
-        ]
-        found += [
-            Wanted(
-                file.place, file.sha256, f"judge {judge.name}", judge.answers_licence, pinned=file
-            )
-            for judge in map(load_judge_settings, judge_names(load_suite(name).settings))
-            for file in judge.answers
-        ]
+        found += _suite_files(name)
     if manifest is not None:
         found += [
             Wanted(e.place, e.sha256, manifest.name, e.licence, pinned=e.pinned)
@@ -198,6 +187,15 @@ def refuse_bad_files(files: Iterable[MirrorFile], *, folder: Path) -> None:
         where=str(folder),
         remedy="run `civicbench mirror sync` on a connected machine",
     )
+
+
+def _suite_files(name: str) -> list[Wanted]:
+    """Return a suite's own public files, and those that its judges are built from."""
+    suite = load_suite(name).settings
+    own = [(file, f"suite {name}", suite.licence) for file in _pinned_within(suite)]
+    for judge in map(load_judge_settings, judge_names(suite)):
+        own += [(file, f"judge {judge.name}", judge.answers_licence) for file in judge.answers]
+    return [Wanted(f.place, f.sha256, by, licence, pinned=f) for f, by, licence in own]
 
 
 def _model_files(name: str) -> list[Wanted]:

@@ -9,32 +9,30 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
-from civicbench.core.delimited import read_delimited
 from civicbench.core.digests import digest_json, digest_text
 from civicbench.core.documents import read_text
 from civicbench.core.errors import IntegrityError, InvalidInputError, PartAbsentError
 from civicbench.core.files import write_text_whole
-from civicbench.core.settings import suggest
 from civicbench.core.workspace import Workspace
 from civicbench.evaluation.judges.agreement import QUEUE, measure_agreement
-from civicbench.evaluation.judges.record import LABELS, Label
+from civicbench.evaluation.judges.record import Label
 from civicbench.evaluation.records import ItemRecord
 from civicbench.evaluation.results import Agreement
 
 QUEUES_FOLDER = "queues"
 _KEY_NAME = "key.json"
-_COLUMNS = ("row", "question", "answer", "label", "note")
+COLUMNS = ("row", "question", "answer", "label", "note")
 _SHOWN = 20
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
 # A spreadsheet takes a cell that begins so for a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
 _Format = Literal["csv", "json"]
 
 
@@ -161,55 +159,8 @@ def draw_queue(answers: Sequence[Scored], *, count: int, seed: int) -> tuple[Que
 
 def keep_queue(queue: Queue, *, workspace: Workspace) -> None:
     """Keep what a queue's rows stand for."""
-    path = _folder(workspace, queue.name) / _KEY_NAME
+    path = queue_folder(workspace, queue.name) / _KEY_NAME
     write_text_whole(path, queue.model_dump_json(indent=2) + "\n")
-
-
-def import_labels(path: Path, *, labeller: str, workspace: Workspace) -> Labels:
-    """Take a labelled file back.
-
-    Args:
-        path: The file: CSV, or JSON where its name ends with .json.
-        labeller: Who labelled.
-        workspace: Where the queue was put out.
-
-    Raises:
-        InvalidInputError: Unknown labels, rows that stand twice, are missing, unknown or were
-            changed: every mistake is named at once, and nothing is kept.
-        PartAbsentError: No such file, or no such queue here.
-    """
-    if not _NAME.fullmatch(labeller):
-        raise InvalidInputError(
-            "must be lower-case letters, digits and hyphens, 31 at most",
-            where="--labeller",
-            got=labeller,
-        )
-    rows = _read_json(path) if path.suffix == ".json" else _read_csv(path)
-    names = [row["row"] for row in rows]
-    if not names:
-        raise InvalidInputError("has no rows", where=str(path))
-    queue = load_queue(names[0].rpartition("-")[0], workspace=workspace)
-    mistakes = _mistakes(rows, queue)
-    if mistakes:
-        shown = [f"  - {mistake}" for mistake in mistakes[:_SHOWN]]
-        if len(mistakes) > len(shown):
-            shown.append(f"  - and {len(mistakes) - len(shown)} more")
-        count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
-        raise InvalidInputError(
-            "\n".join([f"{count}; nothing was imported", *shown]),
-            where=str(path),
-            remedy=f"labels are {', '.join(LABELS)}; mend the file and import it again",
-        )
-    found = Labels(
-        queue=queue.name,
-        labeller=labeller,
-        labels={row["row"]: _LABEL.validate_python(_cleaned(row["label"])) for row in rows},
-    )
-    write_text_whole(
-        _folder(workspace, queue.name) / f"labels-{labeller}.json",
-        found.model_dump_json(indent=2) + "\n",
-    )
-    return found
 
 
 def load_queue(name: str, *, workspace: Workspace) -> Queue:
@@ -218,7 +169,9 @@ def load_queue(name: str, *, workspace: Workspace) -> Queue:
     Raises:
         PartAbsentError: None of that name was put out from this workspace.
     """
-    path = _folder(workspace, name) / _KEY_NAME if re.fullmatch(r"[0-9a-f]{10}", name) else None
+    path = (
+        queue_folder(workspace, name) / _KEY_NAME if re.fullmatch(r"[0-9a-f]{10}", name) else None
+    )
     if path is None or not path.is_file():
         raise PartAbsentError(
             "no queue of that name was put out from this workspace",
@@ -238,7 +191,7 @@ def list_queues(*, workspace: Workspace) -> list[Queue]:
 
 def labels_of(queue: Queue, *, workspace: Workspace) -> list[Labels]:
     """Return what people labelled of a queue, by name."""
-    paths = sorted(_folder(workspace, queue.name).glob("labels-*.json"))
+    paths = sorted(queue_folder(workspace, queue.name).glob("labels-*.json"))
     return [_parse(Labels, path) for path in paths]
 
 
@@ -296,45 +249,12 @@ def show_controls(text: str) -> str:
     return "".join(c if c.isprintable() or c in "\n\t" else f"\\u{ord(c):04x}" for c in text)
 
 
-_LABEL: TypeAdapter[Label] = TypeAdapter(Label)
-
-
-def _mistakes(rows: Iterable[Mapping[str, str]], queue: Queue) -> list[str]:
-    known = {entry.row: entry for entry in queue.entries}
-    seen: set[str] = set()
-    found = []
-    for row in rows:
-        name = row["row"]
-        if name not in known:
-            found.append(f"{name!r}: is no row of queue {queue.name}")
-            continue
-        if name in seen:
-            found.append(f"{name}: stands twice")
-            continue
-        seen.add(name)
-        if _text_digest(row) != known[name].text:
-            found.append(f"{name}: question or answer was changed")
-        label = _cleaned(row["label"])
-        if not label:
-            found.append(f"{name}: has no label")
-        elif label not in LABELS:
-            near = suggest(label, LABELS)
-            hint = f"; did you mean {near}?" if near else ""
-            found.append(f"{name}: unknown label {row['label']!r}{hint}")
-    found += [f"{name}: is missing" for name in known if name not in seen]
-    return found
-
-
-def _cleaned(label: str) -> str:
-    return label.strip().lower()
-
-
 def _entry(row: Mapping[str, str], own: Scored) -> QueueEntry:
     judgement = own.record.judgement
     assert judgement is not None  # noqa: S101 (only judged answers are drawn)
     return QueueEntry(
         row=row["row"],
-        text=_text_digest(row),
+        text=text_digest(row),
         suite=own.suite,
         task=own.record.task,
         item=own.record.id,
@@ -344,7 +264,7 @@ def _entry(row: Mapping[str, str], own: Scored) -> QueueEntry:
     )
 
 
-def _text_digest(row: Mapping[str, str]) -> str:
+def text_digest(row: Mapping[str, str]) -> str:
     """Return the digest of a row's texts; line ends, which spreadsheets change, are left out."""
     texts = (" ".join(row[name].split()) for name in ("question", "answer"))
     return digest_json(list(texts))
@@ -352,7 +272,7 @@ def _text_digest(row: Mapping[str, str]) -> str:
 
 def _as_csv(rows: Sequence[Mapping[str, str]]) -> str:
     out = io.StringIO()
-    writer = csv.DictWriter(out, _COLUMNS, lineterminator="\r\n")
+    writer = csv.DictWriter(out, COLUMNS, lineterminator="\r\n")
     writer.writeheader()
     for row in rows:
         writer.writerow({name: _guarded(value) for name, value in row.items()})
@@ -361,41 +281,11 @@ def _as_csv(rows: Sequence[Mapping[str, str]]) -> str:
 
 
 def _guarded(text: str) -> str:
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return f"'{text}" if text.startswith(FORMULA) else text
 
 
-def _read_csv(path: Path) -> list[dict[str, str]]:
-    found = []
-    for _, row in read_delimited(path, delimiter=",", columns=_COLUMNS):
-        plain = {
-            name: value[1:] if value.startswith("'") and value[1:].startswith(_FORMULA) else value
-            for name, value in row.items()
-        }
-        found.append(plain)
-    return found
-
-
-def _read_json(path: Path) -> list[dict[str, str]]:
-    try:
-        value: Any = json.loads(read_text(path))
-    except (ValueError, RecursionError) as error:
-        raise InvalidInputError("is not JSON", where=str(path), got=str(error)) from None
-    try:
-        rows = TypeAdapter(list[dict[str, str]]).validate_python(value)
-    except ValidationError as error:
-        raise InvalidInputError(
-            "must be a list of rows whose values are texts",
-            where=str(path),
-            got=str(error.errors()[0]["msg"]),
-        ) from None
-    for place, row in enumerate(rows, start=1):
-        missing = [name for name in _COLUMNS if name not in row]
-        if missing:
-            raise InvalidInputError(f"row {place} lacks {', '.join(missing)}", where=str(path))
-    return rows
-
-
-def _folder(workspace: Workspace, name: str) -> Path:
+def queue_folder(workspace: Workspace, name: str) -> Path:
+    """Return where a queue and its labels are kept."""
     return workspace.judges / QUEUES_FOLDER / name
 
 

@@ -11,10 +11,10 @@ from civicbench.evaluation.public.settings import PublicItems
 from civicbench.evaluation.scoring import Subject, score_stage
 from civicbench.evaluation.suites import Suite
 from civicbench.models.prepare import PreparedModel
-from civicbench.pipeline.inputs import suite_items
 from civicbench.pipeline.mixing import TrainingData
 from civicbench.pipeline.planned_data import PlannedSnapshots
 from civicbench.pipeline.planning.plan import PlannedStage
+from civicbench.pipeline.suite_items import suite_items
 from civicbench.recipes.loading import Recipe
 from civicbench.training.running import read_training_record, training_stage
 
