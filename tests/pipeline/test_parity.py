@@ -18,10 +18,10 @@ from civicbench.core.progress import Reporter
 from civicbench.core.workspace import Workspace
 from civicbench.datasets.building import build_snapshot, load_dataset_settings
 from civicbench.evaluation.items import Question, questions_of
+from civicbench.evaluation.public.settings import PublicItems
 from civicbench.evaluation.scorer.engines import LocalEngine
 from civicbench.evaluation.scorer.language_model import EngineLM
 from civicbench.evaluation.scorer.reading import Reader
-from civicbench.evaluation.public.settings import PublicItems
 from civicbench.evaluation.settings import ChoiceTask, DatasetItems
 from civicbench.evaluation.suites import Suite, list_suites
 from civicbench.models.catalogue import load_model_entry

@@ -44,7 +44,7 @@ def tell_agreement(judge: JudgeFact) -> str:
     return (
         f"Judge: {judge.title} ({judge.name}). It agrees with {found.against} on {shares[0]} "
         f"({shares[1]} to {shares[2]}), Cohen's kappa {kappas[0]} ({kappas[1]} to {kappas[2]})"
-        f"{_held_out(found)}."
+        f"{_held_out(found)}.{_since(judge, found)}"
     )
 
 
@@ -103,6 +103,17 @@ def describe_judges(judges: Sequence[JudgeFact]) -> list[Block]:
             )
         )
     return blocks
+
+
+def _since(judge: JudgeFact, chief: Agreement) -> str:
+    """Return what people have labelled in this workspace, besides."""
+    return "".join(
+        f" Against {own.against} ({own.items:,} answers): "
+        f"{format_value(own.accuracy.value, rate=True)}, kappa "
+        f"{format_value(round(own.kappa.value, 3), rate=False)}."
+        for own in judge.agreements
+        if own.held_out == QUEUE and own is not chief
+    )
 
 
 def _held_out(found: Agreement) -> str:
