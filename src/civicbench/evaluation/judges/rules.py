@@ -37,6 +37,7 @@ _REFUSALS = re.compile(
 )
 
 _LEAST_WORDS = 3
+_SHORT_CHARACTERS = 40
 _SALAD_WORDS = 12
 _SALAD_SHARE = 0.05
 _LOOP_WORDS = 24
@@ -101,9 +102,10 @@ def find_incoherence(text: str, *, prompt: str) -> str | None:
 
 
 def _is_short_fact(text: str) -> bool:
-    """Return whether a text is a short answer such as a number, a name, or yes."""
-    words = text.split()
-    return 0 < len(words) <= _LEAST_WORDS and any(c.isalnum() for c in text) and len(text) <= 40
+    """Return whether a text is a short answer such as a number, a name, yes or no."""
+    words = _words(text)
+    says = [word for word in words if word not in _COMMON or word == "no"]
+    return bool(says) and len(words) <= _LEAST_WORDS and len(text) <= _SHORT_CHARACTERS
 
 
 def _words(text: str) -> list[str]:
