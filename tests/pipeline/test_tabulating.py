@@ -60,7 +60,7 @@ def test_tables_are_written_between_marks_and_nowhere_else(
 ) -> None:
     monkeypatch.setenv("CIVICBENCH_HOME", str(smoke_home))
     page = tmp_path / "README.md"
-    page.write_text(f"# Before\n\n{BEGIN}\nold\n{END}\n\nAfter.\n")
+    page.write_text(f"# Before\n\n{BEGIN}\nwhat stood here\n{END}\n\nAfter.\n")
     for _ in range(2):
         done = CliRunner().invoke(
             application, ["scores", "table", "smoke:1", "--to", str(page)], catch_exceptions=False
@@ -69,7 +69,7 @@ def test_tables_are_written_between_marks_and_nowhere_else(
     text = page.read_text()
     assert text.startswith(f"# Before\n\n{BEGIN}\nWritten by")
     assert text.endswith(f"{END}\n\nAfter.\n")
-    assert "old" not in text
+    assert "what stood here" not in text
     for marks in ("", f"{BEGIN}\n{BEGIN}\n{END}", f"{END}\n{BEGIN}"):
         page.write_text(marks)
         with pytest.raises(InvalidInputError, match="one place"):

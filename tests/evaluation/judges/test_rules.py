@@ -25,6 +25,8 @@ ANSWERED = [
     "Gallwch wneud cais ar wefan y cyngor. Bydd angen prawf o'ch cyfeiriad.",
     "Yes.",
     "42",
+    "```python\nimport permits\n\ndef apply_now(street, fee):\n    permits.send(street, fee)\n```",
+    "#include <stdio.h>\n#include <stdlib.h>\n\nint main(void) {\n  puts(permit);\n}",
     "Ask the housing team; they are open from nine to five on weekdays.",
 ]
 NO_ANSWERS = {

@@ -47,7 +47,14 @@ _LOOP_LINE_SHARE = 0.5
 _SQUEEZE_CHARACTERS = 240
 _SQUEEZE_RATIO = 0.16
 _LETTER_SHARE = 0.5
+_CODE_LETTER_SHARE = 0.3
 _FOREIGN_SHARE = 0.5
+# A program has no sentences, and is an answer where one was asked for.
+_CODE = re.compile(
+    r"```|^\s*(?:#include\b|#!/|import \w|from \w+ import|def \w+\(|class \w|function \w|SELECT )"
+    r"|[;{}]\s*$",
+    re.MULTILINE,
+)
 # So common that a text of a dozen words in either language has some.
 _COMMON_ENGLISH = (
     "the a an of to in and or is are was were be been it its that this these those for with on at "
@@ -87,7 +94,9 @@ def find_incoherence(text: str, *, prompt: str) -> str | None:
         return "empty"
     letters = [c for c in text if c.isalpha()]
     solid = sum(not c.isspace() for c in text)
-    if len(letters) < _LETTER_SHARE * solid and not _is_short_fact(text):
+    code = _CODE.search(text) is not None
+    least = _CODE_LETTER_SHARE if code else _LETTER_SHARE
+    if len(letters) < least * solid and not _is_short_fact(text):
         return "mostly not letters"
     if _foreign_share(letters, prompt) > _FOREIGN_SHARE:
         return "another script than the question's"
@@ -96,7 +105,7 @@ def find_incoherence(text: str, *, prompt: str) -> str | None:
         return None if finished else "cut off before it says anything"
     if _is_loop(text, words):
         return "repeats itself"
-    if len(words) >= _SALAD_WORDS and not _reads_as_language(words):
+    if len(words) >= _SALAD_WORDS and not code and not _reads_as_language(words):
         return "words without a sentence"
     return None
 
