@@ -120,7 +120,7 @@ def train(set_up: SetUp, connection: Connection) -> None:
 
     base = load_method("lora").settings.model_dump(mode="json")
     settings = TrainingSettings.model_validate(
-        {**base, "batch_size_rows": set_up.rows, **set_up.changes}
+        {**base, "precision": "float32", "batch_size_rows": set_up.rows, **set_up.changes}
     )
     prepared = prepare_model(
         load_model_entry(set_up.model), workspace=Workspace.locate(), reporter=Reporter(live=False)
@@ -140,7 +140,7 @@ def train(set_up: SetUp, connection: Connection) -> None:
         else:
             examples.append(Example(str(number), rendered))
     planned = plan_memory(shape, settings, passes=largest_passes(settings, examples))
-    return_large_blocks()
+    return_large_blocks(settings)
     torch.zeros(8) @ torch.zeros(8)
     gc.collect()
     ctypes.CDLL("libc.so.6").malloc_trim(0)

@@ -232,7 +232,7 @@ def run_ours(precision: str, steps: int, diary: Diary) -> None:
         reporter=Reporter(live=False),
     )  # fmt: skip
     settings = inputs.recipe.training
-    return_large_blocks()
+    return_large_blocks(settings)
     diary.idle()
     loop = TrainingLoop(
         settings,

@@ -155,5 +155,5 @@ def test_what_cannot_be_exported_is_refused(
 def test_a_licences_duties_and_notice_are_passed_on() -> None:
     entry = load_model_entry("llama-3.2-1b-instruct")
     text = describe_duties(entry.licence, base=entry.title)
-    for words in (*entry.licence.duties, "Built with Llama", entry.licence.url, "NOTICE"):
+    for words in (*entry.licence.duties, "Built with Llama", entry.licence.url, "the file Notice"):
         assert words in text

@@ -20,6 +20,7 @@ _FILES = {
     "gate": "configs/gates/*.yaml",
     "judge": "configs/judges/*.yaml",
     "hardware": "configs/hardware/*.yaml",
+    "licence": "configs/licences/*.yaml",
     "tracker": "configs/trackers/*.yaml",
 }
 

@@ -24,6 +24,7 @@ def make_evidence(
     *,
     model_name: str = "enquiry-triage",
     gate_passes: bool = True,
+    reviewers: int = 1,
     prompt: str = "My landlord has kept the deposit and will not say why",
 ) -> tuple[Evidence, Measurements]:
     """Return evidence as a run of the quickstart would make it.
@@ -34,6 +35,7 @@ def make_evidence(
         seed: Shapes every number and digest.
         model_name: The model's name in the registry.
         gate_passes: Whether the gate's domain rule holds; the safety rules always do.
+        reviewers: How many people the gate asks to approve.
         prompt: The user turn of the items that changed, for tests with hostile text.
     """
     chance = random.Random(seed)
@@ -45,7 +47,7 @@ def make_evidence(
         chance, seed=seed, base=base, dataset=dataset, adapter_digest=adapter_digest
     )
     comparisons = make_comparisons(chance, prompt=prompt)
-    gate = _gate(at_least=0.2 if gate_passes else 0.95)
+    gate = _gate(at_least=0.2 if gate_passes else 0.95, reviewers=reviewers)
     evidence = Evidence(
         format_version=1,
         model_name=model_name,
@@ -197,10 +199,11 @@ def _training(
     )
 
 
-def _gate(*, at_least: float) -> Gate:
+def _gate(*, at_least: float, reviewers: int) -> Gate:
     return Gate(
         name="advice",
         title="Advice to advisers",
+        reviewers=reviewers,
         rules=(
             Rule(
                 name="domain gain",

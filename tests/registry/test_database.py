@@ -1,5 +1,4 @@
 import resource
-import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -9,40 +8,45 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import text
 from tests.registry.factory import make_evidence, make_files
+from tests.registry.raw import REFUSED, Raw
 
 from civicbench.core.errors import DiskFullError, IntegrityError, InvalidInputError, PartAbsentError
 from civicbench.core.progress import Reporter
 from civicbench.core.workspace import Workspace
 from civicbench.registry import database as database_module
+from civicbench.registry import engines
 from civicbench.registry.database import (
     REVISIONS,
-    RegistryBusyError,
     initialise,
-    memory_engine,
     open_registry,
     registry_exists,
-    upgrade,
 )
+from civicbench.registry.database_errors import RegistryBusyError
+from civicbench.registry.engines import make_engine, parse_url
 from civicbench.registry.registry import Registry
 from civicbench.registry.tables import Table
 from civicbench.registry.versions import VersionSummary
 
 QUIET = Reporter(live=False)
+RULE = r"(IntegrityError|RaiseException)\) \w+: "  # a trigger's words, not a mistake in the SQL
+on_sqlite = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 
 
-def raw(workspace: Workspace) -> sqlite3.Connection:
-    """Open the database as anyone could, past the registry's own code."""
-    return sqlite3.connect(workspace.home / "registry.db", isolation_level=None)
+def wait_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engines, "_ON_CONNECT", ("PRAGMA busy_timeout = 1",))
+    monkeypatch.setattr(engines, "BUSY_TIMEOUT_S", 0.05)
 
 
 def begin(workspace: Workspace) -> None:
     initialise(workspace.registry_url, lock=workspace.locks / "registry.lock", reporter=QUIET)
 
 
-def test_the_migrations_make_the_tables_that_the_code_uses() -> None:
-    with memory_engine().connect() as connection:
-        upgrade(connection)
+def test_the_migrations_make_the_tables_that_the_code_uses(
+    registry: Registry, workspace: Workspace
+) -> None:
+    with make_engine(parse_url(workspace.registry_url)).connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, Table.metadata) == []
 
@@ -60,6 +64,7 @@ def test_initialising_twice_changes_nothing(registry: Registry, workspace: Works
     assert registry.verify() == before
 
 
+@on_sqlite
 def test_connections_have_what_the_registry_relies_on(
     registry: Registry, workspace: Workspace
 ) -> None:
@@ -76,46 +81,44 @@ def test_connections_have_what_the_registry_relies_on(
     database.close()
 
 
-@pytest.mark.parametrize(
-    "table",
-    ["models", "versions", "artefacts", "version_artefacts", "results", "verdicts", "events"],
-)
-def test_no_row_is_ever_updated_deleted_or_replaced(
-    workspace: Workspace, version: VersionSummary, table: str
-) -> None:
-    connection = raw(workspace)
-    columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
-    before = connection.execute(f"SELECT * FROM {table}").fetchall()
-    assert before
-    statements = [f"UPDATE {table} SET {column} = {column}" for column in columns]
-    if table == "versions":
-        statements.remove("UPDATE versions SET state = state")
-    statements += [f"DELETE FROM {table}", f"INSERT OR REPLACE INTO {table} SELECT * FROM {table}"]
-    for statement in statements:
-        with pytest.raises(sqlite3.IntegrityError, match=r"written once|deleted|in order"):
-            connection.execute(statement)
-    assert connection.execute(f"SELECT * FROM {table}").fetchall() == before
+def test_no_row_is_ever_updated_deleted_or_replaced(lived: Registry, raw: Raw) -> None:
+    for table in Table.metadata.tables:
+        before = raw.rows(f"SELECT * FROM {table}")
+        assert before, table
+        statements = [f"UPDATE {table} SET {column} = {column}" for column in raw.columns(table)]
+        if table == "versions":
+            statements.remove("UPDATE versions SET state = state")
+            statements.append("UPDATE versions SET state = 'live' WHERE state <> 'live'")
+        statements += [f"DELETE FROM {table}", f"INSERT INTO {table} SELECT * FROM {table}"]
+        if raw.sqlite:
+            statements.append(f"INSERT OR REPLACE INTO {table} SELECT * FROM {table}")
+        else:
+            statements.append(f"TRUNCATE {table} CASCADE")
+        for statement in statements:
+            with pytest.raises(REFUSED, match=RULE):
+                raw.execute(statement)
+        assert raw.rows(f"SELECT * FROM {table}") == before
 
 
 @pytest.mark.parametrize(
     ("sequence", "previous"),
-    [(1, "last"), (3, "last"), (0, "last"), (-1, "last"), (2, "0" * 64), (None, "last")],
+    [(1, "last"), (3, "last"), (0, "last"), (-1, "last"), (2, "0" * 64)],
 )
 def test_an_event_only_ever_follows_the_last(
-    workspace: Workspace, version: VersionSummary, sequence: int | None, previous: str
+    version: VersionSummary, raw: Raw, sequence: int, previous: str
 ) -> None:
-    connection = raw(workspace)
-    (last,) = connection.execute("SELECT digest FROM events").fetchone()
-    with pytest.raises(sqlite3.IntegrityError, match=r"in order|written once"):
-        connection.execute(
-            "INSERT OR REPLACE INTO events"
-            " SELECT ?, at, actor, kind, subject, detail, ?, 'x' FROM events",
-            (sequence, last if previous == "last" else previous),
+    [(last,)] = raw.rows("SELECT digest FROM events")
+    with pytest.raises(REFUSED, match=r"in order|written once"):
+        raw.execute(
+            "INSERT INTO events SELECT CAST(:sequence AS integer), at, actor, kind, subject,"
+            " detail, CAST(:previous AS varchar), 'x' FROM events",
+            sequence=sequence,
+            previous=last if previous == "last" else previous,
         )
 
 
-def test_a_newer_registry_is_left_alone(registry: Registry, workspace: Workspace) -> None:
-    raw(workspace).execute("UPDATE alembic_version SET version_num = '0999'")
+def test_a_newer_registry_is_left_alone(registry: Registry, workspace: Workspace, raw: Raw) -> None:
+    raw.execute("UPDATE alembic_version SET version_num = '0999'")
     with pytest.raises(IntegrityError, match="newer release") as caught:
         open_registry(workspace.registry_url)
     assert "0999" in str(caught.value)
@@ -131,15 +134,19 @@ def test_an_older_registry_is_upgraded_by_a_person_only(
         Registry.open_or_initialise(workspace, reporter=QUIET)
 
 
-def test_a_database_of_something_else_is_left_alone(workspace: Workspace) -> None:
+def test_a_database_of_something_else_is_left_alone(bare_workspace: Workspace) -> None:
+    workspace = bare_workspace
     workspace.home.mkdir()
-    raw(workspace).execute("CREATE TABLE letters (body TEXT)")
+    other = Raw(workspace)
+    other.execute("CREATE TABLE letters (body TEXT)")
+    other.close()
     with pytest.raises(IntegrityError, match="not a registry"):
         open_registry(workspace.registry_url)
     with pytest.raises(IntegrityError, match="not a registry"):
         begin(workspace)
 
 
+@on_sqlite
 def test_a_file_that_is_no_database_is_refused(workspace: Workspace) -> None:
     workspace.home.mkdir()
     (workspace.home / "registry.db").write_bytes(b"not a database, only text. " * 100)
@@ -147,6 +154,7 @@ def test_a_file_that_is_no_database_is_refused(workspace: Workspace) -> None:
         Registry.open(workspace)
 
 
+@on_sqlite
 def test_an_interrupted_first_start_is_begun_again(workspace: Workspace) -> None:
     workspace.home.mkdir()
     (workspace.home / "registry.db").touch()
@@ -158,49 +166,61 @@ def test_an_interrupted_first_start_is_begun_again(workspace: Workspace) -> None
 @pytest.mark.parametrize(
     "url",
     [
-        *("", "not a url", "sqlite://", "sqlite:///:memory:", "postgresql://db/registry"),
+        *("", "not a url", "sqlite://", "sqlite:///:memory:", "postgresql://host", "mysql://h/d"),
         "sqlite:////srv/a?b/registry.db",
     ],
 )
-def test_an_address_that_is_no_sqlite_file_is_refused(url: str) -> None:
+def test_an_address_that_is_no_registrys_is_refused(url: str) -> None:
     with pytest.raises(InvalidInputError):
         open_registry(url)
 
 
 def test_a_writer_is_the_only_one_from_its_first_moment(
-    registry: Registry, workspace: Workspace
+    registry: Registry, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    database = open_registry(workspace.registry_url)
-    other = raw(workspace)
-    other.execute("PRAGMA busy_timeout = 0")
-    with database.write() as session:
+    one = open_registry(workspace.registry_url)
+    wait_for_nobody(monkeypatch)
+    two = open_registry(workspace.registry_url)
+    with one.write() as session:
         session.connection()
-        with pytest.raises(sqlite3.OperationalError, match="locked"):
-            other.execute("BEGIN IMMEDIATE")
-    other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(RegistryBusyError, match="another process"), two.write() as other:
+            other.connection()
+        with two.read() as reader:  # readers never wait
+            assert reader.scalar(text("SELECT count(*) FROM events")) == 0
+    with two.write() as other:
+        other.connection()
+    one.close()
+    two.close()
+
+
+def test_a_reader_sees_one_moment(registry: Registry, workspace: Workspace, tmp_path: Path) -> None:
+    database = open_registry(workspace.registry_url)
+    evidence, measurements = make_evidence(0)
     with database.read() as session:
-        assert session.connection().exec_driver_sql("SELECT count(*) FROM events").scalar() == 0
+        assert session.scalar(text("SELECT count(*) FROM events")) == 0
+        registry.register(evidence, measurements=measurements, files=make_files(tmp_path))
+        assert session.scalar(text("SELECT count(*) FROM versions")) == 0
     database.close()
 
 
 def test_a_writer_that_waits_too_long_is_told_why(
     registry: Registry, workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database_module, "_ON_CONNECT", ("PRAGMA busy_timeout = 1",))
-    holder = raw(workspace)
-    holder.execute("BEGIN IMMEDIATE")
+    holder = open_registry(workspace.registry_url)
+    wait_for_nobody(monkeypatch)
     evidence, measurements = make_evidence(0)
+    files = make_files(tmp_path)
     with Registry.open(workspace) as other:
-        with pytest.raises(RegistryBusyError, match="another process"):
-            other.register(evidence, measurements=measurements, files=make_files(tmp_path))
-        assert other.list_versions() == ()  # readers never wait
-        holder.execute("ROLLBACK")
-        assert (
-            other.register(evidence, measurements=measurements, files=make_files(tmp_path)).number
-            == 1
-        )
+        with holder.write() as session:
+            session.connection()
+            with pytest.raises(RegistryBusyError, match="another process"):
+                other.register(evidence, measurements=measurements, files=files)
+            assert other.list_versions() == ()  # readers never wait
+        assert other.register(evidence, measurements=measurements, files=files).number == 1
+    holder.close()
 
 
+@on_sqlite
 def test_a_full_disk_at_the_database_registers_nothing(
     registry: Registry, workspace: Workspace, tmp_path: Path
 ) -> None:
@@ -220,6 +240,7 @@ def test_a_full_disk_at_the_database_registers_nothing(
     assert registry.verify().leftovers == ()
 
 
+@on_sqlite
 def test_a_database_that_cannot_be_opened_is_named(workspace: Workspace) -> None:
     (workspace.home / "registry.db").mkdir(parents=True)
     with pytest.raises(PartAbsentError, match="may not be opened") as caught:

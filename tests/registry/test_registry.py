@@ -168,7 +168,8 @@ def test_a_full_disk_registers_nothing(
     assert register(registry, 0, folder=tmp_path).number == 1
 
 
-def test_there_is_no_registry_before_the_first_run(workspace: Workspace) -> None:
+def test_there_is_no_registry_before_the_first_run(bare_workspace: Workspace) -> None:
+    workspace = bare_workspace
     with pytest.raises(PartAbsentError, match="no registry yet") as caught:
         Registry.open(workspace)
     assert "civicbench run RECIPE" in str(caught.value)

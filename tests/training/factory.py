@@ -22,6 +22,7 @@ ANSWERS = ("red", "dark green", "blue", "white with some black", "yellow")
 def make_settings(**changes: Any) -> TrainingSettings:
     """Return LoRA settings for a run of a second, with some of them changed."""
     small = {
+        "precision": "float32",
         "rank": 4,
         "alpha": 8,
         "epochs": 2,

@@ -8,12 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.training.factory import make_examples, make_settings
 
-from civicbench.models.loading import load_base
+from civicbench.models.loading import load_base, torch_precision
 from civicbench.models.prepare import PreparedModel
 from civicbench.models.rendering import ChatRenderer, RenderedExample
+from civicbench.training import row_attention
 from civicbench.training.examples import Example
 from civicbench.training.objectives import answer_logits
-from civicbench.training.packing import PACKED_ATTENTION, pack_rows
+from civicbench.training.ordering import rounded_tokens
+from civicbench.training.packing import PACKED_ATTENTION, Segments, pack_rows
 
 IDS = st.lists(st.integers(0, 50), min_size=1, max_size=12).map(tuple)
 
@@ -45,7 +47,6 @@ def test_a_packed_sequence_holds_each_row_and_what_it_trains_on(
     # Wherever the successor stands in the row itself, it is the target.
     for place, target in zip(packed.predicting.tolist(), targets, strict=True):
         assert ids[place + 1] == target
-    assert packed.row_tokens == sum(row.length for row in examples)
 
 
 @pytest.fixture(scope="module")
@@ -128,19 +129,69 @@ def test_layer_and_adapter_in_one_product_are_pefts_two(
         theirs = apart.weights[name].grad
         assert weight.grad is not None
         assert theirs is not None
-        scale = float(theirs.abs().max())
+        scale = float(theirs.detach().abs().max())
         assert float((weight.grad - theirs).abs().max()) <= tolerance * scale + 1e-9, name
 
 
 def test_long_rows_are_read_in_blocks_to_the_same_numbers(
     model: Any, renderer: ChatRenderer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from civicbench.training import packing
-
     model.set_attn_implementation(PACKED_ATTENTION)
     examples = make_examples(renderer, rows=4)
     with torch.inference_mode():
         whole = answer_logits(model, pack_rows(examples, share_beginning=True))
-        monkeypatch.setattr(packing, "_BLOCK_QUERIES", 7)
+        monkeypatch.setattr(row_attention, "BLOCK_QUERIES", 7)
         blocks = answer_logits(model, pack_rows(examples, share_beginning=True))
     assert torch.allclose(whole, blocks, atol=1e-5)
+
+
+@pytest.mark.parametrize("shared", [0, 5])
+@pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-5), ("bfloat16", 2e-2)])
+def test_a_processors_attention_is_pytorchs_with_its_gradients(
+    shared: int, precision: str, tolerance: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(row_attention, "BLOCK_QUERIES", 4)
+    draw = torch.Generator().manual_seed(1)
+    segments = Segments(shared, (shared + 3, shared + 12, shared + 13))
+    kind = torch_precision(precision)
+
+    def heads(count: int) -> torch.Tensor:
+        numbers = torch.randn((1, segments.ends[-1], count, 8), generator=draw)
+        return numbers.to(kind).transpose(1, 2).requires_grad_()
+
+    layer = heads(6), heads(2), heads(2)
+    weight = torch.randn((1, segments.ends[-1], 6, 8), generator=draw)
+    found = []
+    for attend in (segments.attend, segments.attend_row_by_row):
+        read = attend(*layer, scale=0.3)
+        (read.float() * weight).sum().backward()
+        found.append([read.float(), *(part.grad.float() for part in layer)])
+        for part in layer:
+            part.grad = None
+    for ours, theirs in zip(*found, strict=True):
+        assert ours.shape == theirs.shape
+        assert torch.allclose(ours, theirs, atol=tolerance * float(theirs.detach().abs().max()))
+
+
+@pytest.mark.parametrize("share", [False, True])
+def test_padding_after_the_rows_changes_nothing(
+    share: bool, model: Any, renderer: ChatRenderer
+) -> None:
+    model.set_attn_implementation(PACKED_ATTENTION)
+    packed = pack_rows(make_examples(renderer, rows=3), share_beginning=share)
+    filled = packed.filled_up(packed.input_ids.shape[1] + 11)
+    assert filled.input_ids.shape[1] == packed.input_ids.shape[1] + 11
+    with torch.inference_mode():
+        expected, found = answer_logits(model, packed), answer_logits(model, filled)
+    assert torch.allclose(expected, found, atol=1e-5)
+    assert filled.targets.equal(packed.targets)
+
+
+@given(st.integers(1, 100_000))
+def test_a_pass_is_filled_up_by_a_thirty_second_at_most(tokens: int) -> None:
+    filled = rounded_tokens(tokens)
+    assert tokens <= filled < tokens + max(1, tokens / 32)
+
+
+def test_few_lengths_are_left_of_many() -> None:
+    assert len({rounded_tokens(tokens) for tokens in range(700, 1050)}) <= 22

@@ -73,17 +73,19 @@ def _part(shown: int, counted: int) -> str:
 
 
 def _items(flips: Sequence[Flip]) -> tuple[Block, ...]:
-    return tuple(
-        Pairs(
-            (
-                ("Item", code(flip.item)),
-                ("Prompt", quote(flip.prompt)),
-                ("Right answer", quote(flip.expected)),
-                ("Base model said", quote(flip.base)),
-                ("Tuned model said", quote(flip.tuned)),
-            )
+    return tuple(example_of(flip) for flip in flips)
+
+
+def example_of(flip: Flip) -> Pairs:
+    """Return one item that changed, with what both models said."""
+    return Pairs(
+        (
+            ("Item", code(flip.item)),
+            ("Prompt", quote(flip.prompt)),
+            ("Right answer", quote(flip.expected)),
+            ("Base model said", quote(flip.base)),
+            ("Tuned model said", quote(flip.tuned)),
         )
-        for flip in flips
     )
 
 
@@ -101,7 +103,7 @@ def describe_slices(evidence: Evidence) -> Section:
         )
     ]
     for comparison in sliced:
-        ordered = sorted(comparison.slices, key=partial(_goodness, comparison=comparison))
+        ordered = sorted(comparison.slices, key=partial(goodness, comparison=comparison))
         blocks.append(_table(comparison, ordered[:_WORST_SHOWN], note="worst groups"))
         if len(ordered) > _WORST_SHOWN:
             every = _table(comparison, ordered, note="every group")
@@ -109,7 +111,7 @@ def describe_slices(evidence: Evidence) -> Section:
     return Section("slices", "Where it does worst", tuple(blocks))
 
 
-def _goodness(part: SliceComparison, *, comparison: Comparison) -> float:
+def goodness(part: SliceComparison, *, comparison: Comparison) -> float:
     """Return what slices are put in order by: the least is the worst."""
     value = part.tuned.value
     return {"higher": value, "lower": -value, "half": -abs(value - 0.5), "zero": -abs(value)}[

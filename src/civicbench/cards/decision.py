@@ -17,6 +17,7 @@ from civicbench.pages.document import (
     words,
 )
 from civicbench.pages.wording import (
+    count_of,
     decimals_apart,
     format_change,
     format_difference,
@@ -25,8 +26,16 @@ from civicbench.pages.wording import (
     is_rate,
 )
 from civicbench.registry.evidence import Evidence
-from civicbench.registry.gates import Rule, RuleVerdict
+from civicbench.registry.gates import GateVerdict, Rule, RuleVerdict
+from civicbench.registry.rules.outcomes import Check, Outcome
+from civicbench.registry.situation import Situation
 
+_OUTCOME_TAGS: dict[Outcome, Tag] = {
+    "met": Tag("met", "green"),
+    "not met": Tag("not met", "red"),
+    "could not tell": Tag("could not tell", "red"),
+    "asked at release": Tag("asked at release", "blue"),
+}
 _JUDGED_WORDS = {
     "estimate": "the result itself",
     "interval low": "the lower end of the interval",
@@ -34,10 +43,12 @@ _JUDGED_WORDS = {
 }
 
 
-def describe_decision(evidence: Evidence, *, state: str, number: int) -> Section:
+def describe_decision(
+    evidence: Evidence, *, state: str, number: int, situation: Situation | None
+) -> Section:
     """Return what is asked of the reviewer, about exactly which version."""
     gate = evidence.gate
-    missed = [verdict.rule.name for verdict in gate.rules if not verdict.passed]
+    missed = gate.unmet
     blocks: list[Block] = [
         Paragraph(
             f"Decide whether version {number} of {evidence.model_name} may be used for the purpose "
@@ -76,10 +87,43 @@ def describe_decision(evidence: Evidence, *, state: str, number: int) -> Section
                         Words("A decision is about exactly what has this digest.", "hint"),
                     ),
                 ),
+                *(_asked(situation) if situation is not None else ()),
             )
         )
     )
     return Section("decision", "The decision asked for", tuple(blocks))
+
+
+def _asked(situation: Situation) -> tuple[tuple[str, Cell], ...]:
+    """Return who is asked for what, and what else has to be there."""
+    standing = situation.standing
+    review = standing.review
+    rows: list[tuple[str, Cell]] = []
+    if review is not None:
+        approvals = len(review.approvals)
+        asked = f"Asked: {', '.join(review.assigned)}" if review.assigned else ""
+        rows.append(
+            (
+                "Approvals",
+                (
+                    Words(f"{approvals} of {review.reviewers} that the gate asks for"),
+                    *((Words(asked, "hint"),) if asked else ()),
+                    *((Words(f"Note: {review.note}", "hint"),) if review.note else ()),
+                ),
+            )
+        )
+    rows.append(("Waits for", words(standing.waiting_for or "nobody")))
+    rows.append(("Live version", words(situation.live or "none of this model")))
+    left = count_of(len(situation.atrs_missing), "field")
+    record = f"{left} still to be written" if situation.atrs_missing else "filled in"
+    drafts = f"{count_of(situation.atrs_drafts, 'draft')} that no person has taken over"
+    rows.append(
+        (
+            "Transparency record (ATRS)",
+            (Words(record), *((Words(drafts, "hint"),) if situation.atrs_drafts else ())),
+        )
+    )
+    return tuple(rows)
 
 
 def describe_uses(evidence: Evidence) -> Section:
@@ -106,11 +150,22 @@ def _list(uses: tuple[str, ...]) -> Block:
 def describe_gate(evidence: Evidence) -> Section:
     """Return the gate's rules, each with what was measured and whether it holds."""
     by_place = {(c.suite, c.task, c.metric): c for c in evidence.comparisons}
+    live = evidence.grounds.live if evidence.grounds is not None else None
+    live_by_place = {
+        (c.suite, c.task, c.metric): c.base for c in (live.comparisons if live is not None else ())
+    }
     gate = evidence.gate
-    rows = tuple(
-        _row(verdict, by_place.get((verdict.rule.suite, verdict.rule.task, verdict.rule.metric)))
-        for verdict in gate.rules
-    )
+    rows = []
+    for verdict in gate.rules:
+        rule = verdict.rule
+        if isinstance(rule, Rule):
+            place = (rule.suite, rule.task, rule.metric)
+            rows.append(_row(rule, verdict, by_place.get(place), live=live_by_place.get(place)))
+        else:
+            rows += [
+                _checked(check, verdict if first == 0 else None)
+                for first, check in enumerate(verdict.checks)
+            ]
     return Section(
         "gate",
         "The gate",
@@ -122,25 +177,75 @@ def describe_gate(evidence: Evidence) -> Section:
                 "that tolerates a loss up to a margin had its margin set before anything was "
                 "measured."
             ),
+            *_standing(gate),
             Table(
                 f"{gate.title}: rule by rule",
-                ("Rule", "What has to hold", "Measured", "Base model", "Verdict"),
-                rows,
+                ("Rule", "What has to hold", "Measured", "Base model", "Live version", "Verdict"),
+                tuple(rows),
             ),
+            Paragraph(_name_live(evidence)),
         ),
     )
 
 
-def _row(verdict: RuleVerdict, comparison: Comparison | None) -> tuple[Cell, ...]:
-    rule = verdict.rule
+def _name_live(evidence: Evidence) -> str:
+    grounds = evidence.grounds
+    if grounds is None:
+        return "Whether a version of this model was live was not kept when this one was evaluated."
+    if grounds.live is None:
+        return "No version of this model was live when this one was evaluated."
+    text = f"The live version, when this one was evaluated, was {grounds.live.reference}."
+    if grounds.live.not_compared:
+        text += (
+            " The two were not asked the same items, and so not compared, in: "
+            f"{', '.join(grounds.live.not_compared)}."
+        )
+    return text
+
+
+def _standing(gate: GateVerdict) -> tuple[Block, ...]:
+    """Return what the log says of when the rules were written down."""
+    if gate.standing is None:
+        return ()
+    if gate.moved:
+        return (
+            Caution(
+                "Moved after results: the gate was changed after training. The rules below are not "
+                f"those that were registered before ({gate.registered_digest}), so it is not met, "
+                "whatever they say."
+            ),
+        )
+    if gate.standing == "registered before training":
+        return (Paragraph(f"These rules were registered before training: {gate.digest}."),)
+    return (
+        Caution(
+            "These rules were not registered before training: nobody can tell whether they were "
+            "written with the results in sight."
+        ),
+    )
+
+
+def _checked(check: Check, verdict: RuleVerdict | None) -> tuple[Cell, ...]:
+    """Return a row for one thing that a rule looked at; the rule's name stands in its first."""
+    rule: Cell = words("")
+    if verdict is not None:
+        rule = (Words(verdict.rule.name), Words(verdict.rule.reason, "hint"))
+    tag = _OUTCOME_TAGS[check.outcome]
+    return (rule, words(check.asked), words(check.found), words(""), words(""), (tag,))
+
+
+def _row(
+    rule: Rule, verdict: RuleVerdict, comparison: Comparison | None, *, live: Estimate | None
+) -> tuple[Cell, ...]:
     rate = comparison is None or is_rate(comparison)
     decimals = 1 if verdict.measured is None else _decimals(rule, verdict.measured)
     tested = comparison.title if comparison else f"{rule.suite}, {rule.task}, {rule.metric}"
     return (
         (Words(rule.name), Words(rule.reason, "hint")),
         (Words(_condition(rule, rate=rate)), Words(tested, "hint")),
-        _measured(verdict, rate=rate, decimals=decimals),
+        _measured(rule, verdict, rate=rate, decimals=decimals),
         format_estimate(verdict.base, rate=rate) if verdict.base else words("not measured"),
+        format_estimate(live, rate=rate) if live else words("none"),
         _outcome(verdict),
     )
 
@@ -162,10 +267,10 @@ def _condition(rule: Rule, *, rate: bool) -> str:
     return f"{_JUDGED_WORDS[rule.judged_by].capitalize()} ({of}) is {limit} {shown}"
 
 
-def _measured(verdict: RuleVerdict, *, rate: bool, decimals: int) -> Cell:
+def _measured(rule: Rule, verdict: RuleVerdict, *, rate: bool, decimals: int) -> Cell:
     if verdict.measured is None:
         return words("not measured")
-    if verdict.rule.of == "difference":
+    if rule.of == "difference":
         return format_difference(verdict.measured, rate=rate, decimals=decimals)
     return format_estimate(verdict.measured, rate=rate, decimals=decimals)
 

@@ -26,7 +26,7 @@ def render_front_matter(evidence: Evidence) -> str:
 
     The keys are those of Hugging Face's model card metadata, with results as `model-index`.
     """
-    datasets = [evidence.dataset, *(mixed.dataset for mixed in evidence.mixed)]
+    datasets = [] if evidence.trained_elsewhere else list(evidence.datasets)
     full = evidence.training.method == "full"
     metadata = {
         **_licence(evidence.base.licence),

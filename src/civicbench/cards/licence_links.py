@@ -30,6 +30,16 @@ def licence_address(identifier: str) -> str | None:
     return _OTHERS.get(identifier)
 
 
+def is_on_the_list(identifier: str) -> bool:
+    """Return whether an identifier is known to stand on SPDX's list."""
+    return identifier in _ON_THE_LIST
+
+
+def licence_parts(expression: str) -> list[str]:
+    """Return the licences that an expression joins by AND or OR."""
+    return _JOINED.split(expression)
+
+
 def link_licence(expression: str) -> Cell:
     """Return a licence expression as a cell: each of its licences linked where its text is known.
 

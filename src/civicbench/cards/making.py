@@ -1,6 +1,9 @@
 """How a model was made: training, what was measured on the way, and how to make it again."""
 
 from civicbench.pages.document import (
+    Block,
+    Bullets,
+    Caution,
     Cell,
     Code,
     Curve,
@@ -28,6 +31,8 @@ _CURVE_ROWS = 40
 
 def describe_training(evidence: Evidence) -> Section:
     """Return how the model was trained, with its settings and its loss curve."""
+    if evidence.trained_elsewhere is not None:
+        return Section("training", "How it was trained", _describe_elsewhere(evidence))
     run = evidence.training
     return Section(
         "training",
@@ -70,6 +75,38 @@ def describe_training(evidence: Evidence) -> Section:
                             for name, value in sorted(run.settings.items())
                         ),
                     ),
+                ),
+            ),
+        ),
+    )
+
+
+def _describe_elsewhere(evidence: Evidence) -> tuple[Block, ...]:
+    """Return what is known of a training run that nobody here has seen."""
+    origin = evidence.trained_elsewhere
+    assert origin is not None  # noqa: S101 (the caller looked)
+    notes: tuple[Block, ...] = (Bullets(origin.notes),) if origin.notes else ()
+    return (
+        Caution(
+            "This model was trained elsewhere. How, and on what data, was not seen here; its "
+            "results were measured here."
+        ),
+        Pairs(
+            (
+                ("Where it came from", words(origin.origin)),
+                ("What came", words("a whole model" if origin.kind == "full" else "an adapter")),
+                ("Weights", words(format_count(evidence.training.trainable_parameters))),
+                *((f"Its files say: {name}", words(said)) for name, said in origin.said.items()),
+            )
+        ),
+        *notes,
+        Details(
+            "Digests of the files as they came",
+            (
+                Table(
+                    "Files",
+                    ("File", "Digest"),
+                    tuple((code(name), code(digest)) for name, digest in origin.files.items()),
                 ),
             ),
         ),
@@ -149,10 +186,23 @@ def _rate(point: CurvePoint, rated: bool) -> tuple[Cell, ...]:
     return (words("-" if point.learning_rate is None else f"{point.learning_rate:.3g}"),)
 
 
-def describe_measurements(measurements: Measurements) -> Section:
-    """Return time, memory and machine, marked as what no digest covers."""
+def describe_measurements(measurements: Measurements, *, trained_here: bool) -> Section:
+    """Return time, memory and machine, marked as what no digest covers.
+
+    Args:
+        measurements: What was measured on the way.
+        trained_here: Whether training is among it.
+    """
     training = measurements.training
     resumed = training.resumed_from_step
+    interrupted = "no" if resumed is None else f"yes, went on from step {format_count(resumed)}"
+    trained = (
+        ("Trained on", words(training.machine)),
+        ("Training time", words(format_time(training.wall_time_s))),
+        ("Training speed", words(f"{training.tokens_per_second:,.0f} tokens a second")),
+        ("Peak memory", words(format_bytes(training.peak_memory_bytes))),
+        ("Interrupted", words(interrupted)),
+    )
     return Section(
         "measurements",
         "Time and memory",
@@ -164,18 +214,7 @@ def describe_measurements(measurements: Measurements) -> Section:
             Pairs(
                 (
                     ("Machine", words(measurements.machine)),
-                    ("Trained on", words(training.machine)),
-                    ("Training time", words(format_time(training.wall_time_s))),
-                    ("Training speed", words(f"{training.tokens_per_second:,.0f} tokens a second")),
-                    ("Peak memory", words(format_bytes(training.peak_memory_bytes))),
-                    (
-                        "Interrupted",
-                        words(
-                            "no"
-                            if resumed is None
-                            else f"yes, went on from step {format_count(resumed)}"
-                        ),
-                    ),
+                    *(trained if trained_here else ()),
                     *(
                         (f"Stage {name_field(name)}", words(format_time(seconds)))
                         for name, seconds in measurements.stage_times_s.items()

@@ -27,6 +27,17 @@ from civicbench.registry.planted import PlantedCanaries
 
 def describe_data(evidence: Evidence) -> Section:
     """Return where the training data comes from, what was done to it, and its limits."""
+    if evidence.trained_elsewhere is not None:
+        unknown = evidence.dataset
+        return Section(
+            "data",
+            "The data it was trained on",
+            (
+                Caution(unknown.description),
+                Paragraph(unknown.personal_data),
+                Bullets(unknown.limits),
+            ),
+        )
     blocks = _describe_dataset(evidence.dataset)
     if evidence.mixed:
         blocks += [

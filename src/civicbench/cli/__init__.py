@@ -10,16 +10,23 @@ import warnings
 import click
 
 from civicbench import __version__
+from civicbench.cli import asking, care, reviewing  # noqa: F401 (they add commands to `registry`)
 from civicbench.cli.comparing import card, compare
 from civicbench.cli.curation import card_of_dataset, diff_snapshots, preview_dataset
+from civicbench.cli.dossiers import dossier
 from civicbench.cli.evaluating import evaluate, scores
 from civicbench.cli.exporting import export
+from civicbench.cli.gates import gates
+from civicbench.cli.importing import evaluate_version, import_version
 from civicbench.cli.judging import judge
 from civicbench.cli.listing import datasets, models, recipes
 from civicbench.cli.mirror import mirror
+from civicbench.cli.people import keys, people
 from civicbench.cli.planning import plan
 from civicbench.cli.project import doctor, init
+from civicbench.cli.publishing import publish
 from civicbench.cli.talking import chat
+from civicbench.cli.transparency import atrs
 from civicbench.cli.versions import registry
 from civicbench.cli.working import run, train
 from civicbench.core.environment import keep_hub_offline, yield_waiting_threads
@@ -66,10 +73,14 @@ def application(offline: bool) -> None:
 
 
 for _command in (
-    init, plan, run, train, evaluate, scores, judge, compare, registry, card, models, datasets,
-    recipes, chat, export, mirror, doctor,
+    init, plan, run, train, evaluate, scores, judge, compare, registry, gates, card, models,
+    datasets, recipes, chat, export, publish, mirror, doctor, people, keys,
 ):  # fmt: skip
     application.add_command(_command)
+for _command in (atrs, dossier):
+    application.add_command(_command)
+for _command in (import_version, evaluate_version):
+    registry.add_command(_command)
 for _command in (preview_dataset, diff_snapshots, card_of_dataset):
     datasets.add_command(_command)
 

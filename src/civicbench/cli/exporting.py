@@ -14,9 +14,17 @@ from civicbench.cli.output import print_json
               help="Folder for the model; must not stand yet.")  # fmt: skip
 @click.option("--precision", type=click.Choice(["float32", "bfloat16"]),
               help="Number format of the weights; the base's own where not given.")  # fmt: skip
+@click.option("--for", "target", type=click.Choice(["transformers", "gguf"]),
+              default="transformers", show_default=True,
+              help="gguf: hold the folder to what llama.cpp's converter reads.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 def export(
-    model: str, overrides: tuple[str, ...], folder: Path, precision: str | None, as_json: bool
+    model: str,
+    overrides: tuple[str, ...],
+    folder: Path,
+    precision: str | None,
+    target: str,
+    as_json: bool,
 ) -> None:
     """Write MODEL as a folder that any program with transformers loads.
 
@@ -29,6 +37,7 @@ def export(
 
     from civicbench.core.progress import Reporter
     from civicbench.core.workspace import Workspace
+    from civicbench.models.gguf_ready import CONVERT_COMMAND
     from civicbench.models.loading import Precision
     from civicbench.pipeline.exporting import export_model
 
@@ -37,6 +46,7 @@ def export(
         overrides=overrides,
         folder=folder,
         precision=next((name for name in get_args(Precision) if name == precision), None),
+        for_gguf=target == "gguf",
         workspace=Workspace.locate(),
         reporter=Reporter(),
     )
@@ -46,6 +56,7 @@ def export(
             {
                 "folder": str(made.folder),
                 "precision": made.precision,
+                "gguf_tensors": made.gguf_tensors,
                 "parity": {
                     "split": made.split,
                     "rows": parity.rows,
@@ -61,3 +72,6 @@ def export(
         f"Parity: {parity.rows} rows of the split {made.split}, at most "
         f"{parity.largest_nats:.1e} nats a token apart ({parity.tolerance_nats:g} allowed)"
     )
+    if made.gguf_tensors is not None:
+        click.echo(f"GGUF: {made.gguf_tensors} tensors, every one with a place")
+        click.echo(f"Convert with llama.cpp: {CONVERT_COMMAND.format(folder=made.folder)}")

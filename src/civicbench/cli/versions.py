@@ -14,14 +14,20 @@ def registry() -> None:
 
 @registry.command("list")
 @click.option("--model", help="Only the versions of this model.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=50, show_default=True,
+    help="At most so many, the newest.",
+)  # fmt: skip
+@click.option("--all", "everything", is_flag=True, help="All of them.")
 @_json
-def list_versions(model: str | None, as_json: bool) -> None:
-    """List registered versions, newest first."""
+def list_versions(model: str | None, limit: int, everything: bool, as_json: bool) -> None:
+    """List registered versions, newest first, with where they stand."""
     from civicbench.core.workspace import Workspace
     from civicbench.registry.registry import Registry
 
     with Registry.open(Workspace.locate()) as opened:
-        versions = opened.list_versions(model=model)
+        versions = opened.list_versions(model=model, limit=None if everything else limit)
+        more = opened.count_versions(model=model) - len(versions)
     if as_json:
         print_json([version.model_dump(mode="json") for version in versions])
         return
@@ -36,6 +42,8 @@ def list_versions(model: str | None, as_json: bool) -> None:
             for v in versions
         ],
     )  # fmt: skip
+    if more:
+        click.echo(f"{more} more; --all lists them")
 
 
 @registry.command("show")
@@ -82,21 +90,3 @@ def show_version(version: str, as_json: bool) -> None:
         ("event", "when (UTC)", "who", "what"),
         [(str(e.sequence), f"{e.at:%Y-%m-%d %H:%M}", e.actor, e.kind) for e in detail.events],
     )
-
-
-@registry.command("verify")
-@_json
-def verify_registry(as_json: bool) -> None:
-    """Check the event chain, the database and every stored file; exit with 6 where one differs."""
-    from civicbench.core.workspace import Workspace
-    from civicbench.registry.registry import Registry
-
-    with Registry.open(Workspace.locate()) as opened:
-        found = opened.verify()
-    if as_json:
-        print_json(found.model_dump(mode="json"))
-    else:
-        click.echo(
-            f"whole: {found.versions} versions, {found.files} files, {found.events} events; "
-            f"chain head {found.head.digest}"
-        )

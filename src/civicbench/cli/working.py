@@ -3,6 +3,7 @@
 import click
 
 from civicbench.cli.comparisons import print_comparisons
+from civicbench.cli.gates import print_gate
 from civicbench.cli.output import print_json
 from civicbench.cli.stopping import stops_when_asked
 
@@ -51,18 +52,16 @@ def run(recipe: str, overrides: tuple[str, ...], as_json: bool) -> None:
         )
     else:
         print_comparisons([c for c in outcome.comparisons if c.headline])
-        met = "met" if outcome.gate.passed else "NOT met"
-        click.echo(f"Gate {outcome.gate.gate}: {met}")
+        print_gate(outcome.gate)
         version = outcome.version
         click.echo(f"Version: {version.model}:{version.number} ({short(version.digest)})")
         click.echo(f"Card: {outcome.card_html}")
         click.echo(f"      {outcome.card_markdown}")
     if not outcome.gate.passed:
-        failed = [rule.rule.name for rule in outcome.gate.rules if not rule.passed]
         raise GateFailedError(
             "the version is registered, and its gate is not met",
             where=f"gate {outcome.gate.gate}",
-            got=", ".join(failed),
+            got=", ".join(outcome.gate.unmet),
         )
 
 

@@ -20,7 +20,6 @@ _SHAPING_PACKAGES = (
     "tokenizers",
     "torch",
     "transformers",
-    "trl",
 )
 
 
@@ -53,6 +52,18 @@ def processor_name() -> str:
                 name = line.partition(":")[2].strip()
                 break
     return f"{name}, {usable_cores()} cores"
+
+
+def multiplies_bfloat16() -> bool:
+    """Return whether the processor has instructions for matrix products in bfloat16.
+
+    Linux names them avx512_bf16 or amx_bf16 on x86, and bf16 on Arm.
+    """
+    info = Path("/proc/cpuinfo")
+    if not info.is_file():
+        return False
+    named = (line for line in info.read_text().splitlines() if line.startswith(("flags", "Featur")))
+    return not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(next(named, "").split())
 
 
 def usable_cores() -> int:

@@ -76,6 +76,12 @@ class GateFailedError(CivicbenchError):
     exit_code = ExitCode.GATE_FAILED
 
 
+class DecisionAwaitedError(CivicbenchError):
+    """A version on which a person has to decide first."""
+
+    exit_code = ExitCode.WAITING_FOR_DECISION
+
+
 class WorkFailedError(CivicbenchError):
     """Training or evaluation that had to stop: non-finite loss, an inactive adapter."""
 

@@ -5,6 +5,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from civicbench.core.content import project_root
+from civicbench.core.documents import read_yaml_mapping
+from civicbench.core.settings import Settings, parse_settings
+
+SHARED_NAME = "registry.yaml"
+"""The file in a workspace that names a registry kept elsewhere."""
+
+
+class SharedRegistry(Settings):
+    """`registry.yaml`: a registry that is not in the workspace."""
+
+    registry: str | None = None
+    """The database by URL, without a password."""
+    files: str | None = None
+    """The files by URL, as fsspec knows them."""
 
 
 @dataclass(frozen=True)
@@ -13,15 +27,32 @@ class Workspace:
 
     Attributes:
         home: `$CIVICBENCH_HOME`, or `.civicbench/` in the project.
+        registry: The registry's database by URL; None for a file in the workspace.
+        files: The registry's files by URL; None for a folder in the workspace.
     """
 
     home: Path
+    registry: str | None = None
+    files: str | None = None
 
     @classmethod
     def locate(cls) -> "Workspace":
-        """Return the workspace of this environment and working folder."""
+        """Return the workspace of this environment and working folder.
+
+        `$CIVICBENCH_REGISTRY_URL` and `$CIVICBENCH_STORE_URL` name a registry that a team shares;
+        where they are not set, `registry.yaml` in the workspace may.
+
+        Raises:
+            InvalidInputError: Mistakes in `registry.yaml`.
+        """
         named = os.environ.get("CIVICBENCH_HOME")
-        return cls(Path(named).expanduser().resolve() if named else project_root() / ".civicbench")
+        home = Path(named).expanduser().resolve() if named else project_root() / ".civicbench"
+        shared = _read_shared(home / SHARED_NAME)
+        return cls(
+            home,
+            registry=os.environ.get("CIVICBENCH_REGISTRY_URL") or shared.registry,
+            files=os.environ.get("CIVICBENCH_STORE_URL") or shared.files,
+        )
 
     @property
     def downloads(self) -> Path:
@@ -70,8 +101,13 @@ class Workspace:
 
     @property
     def store(self) -> Path:
-        """The registry's files, by digest."""
+        """The registry's files, by digest, unless they are kept elsewhere by URL."""
         return self.home / "store"
+
+    @property
+    def fetched(self) -> Path:
+        """Files of a registry's store that is kept elsewhere, fetched and checked, by digest."""
+        return self.home / "fetched"
 
     @property
     def locks(self) -> Path:
@@ -81,6 +117,14 @@ class Workspace:
     @property
     def registry_url(self) -> str:
         """The registry database as an SQLAlchemy URL."""
+        if self.registry is not None:
+            return self.registry
         path = str(self.home / "registry.db")
         # In such a URL % begins an escape and ? begins options.
         return f"sqlite:///{path.replace('%', '%25').replace('?', '%3F')}"
+
+
+def _read_shared(path: Path) -> SharedRegistry:
+    if not path.is_file():
+        return SharedRegistry()
+    return parse_settings(SharedRegistry, read_yaml_mapping(path), where=str(path))

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from civicbench.core.documents import read_text
-from civicbench.core.environment import processor_name, usable_cores
+from civicbench.core.environment import multiplies_bfloat16, processor_name, usable_cores
 from civicbench.core.errors import InvalidInputError, PartAbsentError
 from civicbench.models.prepare import PreparedModel
 
@@ -37,6 +37,16 @@ def device_name(*, in_words: bool = False) -> str:
     if torch.cuda.is_available():
         return str(torch.cuda.get_device_name())
     return processor_name() if in_words else "cpu"
+
+
+def fastest_precision() -> Precision:
+    """Return bfloat16 where this machine's device multiplies in it, else float32."""
+    if Path("/dev/nvidiactl").exists():  # torch is slow to import: only where there may be a GPU
+        import torch
+
+        if torch.cuda.is_available():
+            return "bfloat16" if torch.cuda.is_bf16_supported(False) else "float32"
+    return "bfloat16" if multiplies_bfloat16() else "float32"
 
 
 def torch_precision(precision: Precision) -> "torch.dtype":

@@ -227,6 +227,7 @@ def _record(entry: ModelEntry, folder: Path) -> ModelRecord:
         licence=entry.licence,
         parameters=entry.architecture.parameters,
         context_length_tokens=entry.architecture.context_length_tokens,
+        modalities=entry.modalities,
         files=files,
         weights_digest=digest_listing(weights),
         tokenizer_digest=digest_listing(tokenizer),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from civicbench.core.documents import read_text
 from civicbench.core.files import write_json_whole, write_text_whole
+from civicbench.models.licences import LicenceTerms, find_terms, read_shipped_text
 from civicbench.models.prepare import PreparedModel
 from civicbench.models.rendering import ChatRenderer
 from civicbench.models.settings import Licence
@@ -13,15 +14,49 @@ from civicbench.models.trained import GENERATION_NAME
 
 NOTICE_NAME = "NOTICE"
 DUTIES_NAME = "LICENCE-DUTIES.txt"
-_LICENCE_TEXTS = ("LICENSE*", "LICENCE*", "USE_POLICY*", "NOTICE*")
+AGREEMENT_NAME = "LICENSE"
+_AGREEMENTS = ("LICENSE*", "LICENCE*")
+_OTHER_TEXTS = ("USE_POLICY*", "NOTICE*", "Notice*")
+
+
+def licence_files(folder: Path) -> list[Path]:
+    """Return the files with the text of a licence that stand in a base model's folder."""
+    found = {path for pattern in _AGREEMENTS for path in folder.glob(pattern) if path.is_file()}
+    return sorted(path for path in found if path.name != DUTIES_NAME)
+
+
+def notice_name(terms: LicenceTerms | None) -> str:
+    """Return what the file with a licence's attribution is called."""
+    return NOTICE_NAME if terms is None else terms.notice_file
+
+
+def write_licence(prepared: PreparedModel, *, folder: Path) -> None:
+    """Write what a base's licence asks to go with a model: its text, the Notice, the duties.
+
+    Args:
+        prepared: The base model.
+        folder: Gets the files.
+    """
+    licence = prepared.entry.licence
+    terms = find_terms(licence.identifier)
+    others = [path for pattern in _OTHER_TEXTS for path in prepared.folder.glob(pattern)]
+    agreements = licence_files(prepared.folder)
+    for path in (*agreements, *sorted({other for other in others if other.is_file()})):
+        shutil.copyfile(path, folder / path.name)
+    text = None if terms is None else read_shipped_text(terms)
+    if not agreements and text is not None:
+        write_text_whole(folder / AGREEMENT_NAME, text)
+    if licence.attribution is not None:
+        attribution = licence.attribution.rstrip("\n") + "\n"
+        write_text_whole(folder / notice_name(terms), attribution)
+    write_text_whole(folder / DUTIES_NAME, describe_duties(licence, base=prepared.entry.title))
 
 
 def write_surroundings(prepared: PreparedModel, renderer: ChatRenderer, *, folder: Path) -> None:
     """Write what stands beside the weights of a model that is made from a base.
 
     Tokenizer and chat template as training used them, a generation configuration that stops at
-    the end of turn, the base's own licence texts where it came with some, a NOTICE where the
-    licence asks for one, and the licence's duties in a list.
+    the end of turn, and what the base's licence asks to go with it.
 
     Args:
         prepared: The base model.
@@ -32,14 +67,7 @@ def write_surroundings(prepared: PreparedModel, renderer: ChatRenderer, *, folde
     tokenizer.chat_template = renderer.template
     tokenizer.save_pretrained(folder)
     _write_generation(prepared.folder / GENERATION_NAME, renderer, folder=folder)
-    for pattern in _LICENCE_TEXTS:
-        for path in sorted(prepared.folder.glob(pattern)):
-            if path.is_file():
-                shutil.copyfile(path, folder / path.name)
-    licence = prepared.entry.licence
-    if licence.attribution is not None:
-        write_text_whole(folder / NOTICE_NAME, licence.attribution.rstrip("\n") + "\n")
-    write_text_whole(folder / DUTIES_NAME, describe_duties(licence, base=prepared.entry.title))
+    write_licence(prepared, folder=folder)
 
 
 def describe_duties(licence: Licence, *, base: str) -> str:
@@ -58,7 +86,8 @@ def describe_duties(licence: Licence, *, base: str) -> str:
     if licence.display is not None:
         lines.append(f"To be shown prominently: {licence.display}")
     if licence.attribution is not None:
-        lines.append(f"To be passed on: the file {NOTICE_NAME}")
+        notice = notice_name(find_terms(licence.identifier))
+        lines.append(f"To be passed on: the file {notice}")
     lines.append("")
     lines.append("What it asks of whoever passes this model on:")
     lines += [f"- {duty}" for duty in licence.duties] or ["- no duty is recorded"]

@@ -1,8 +1,8 @@
 """What is kept about a base model that was made ready."""
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
-from civicbench.models.settings import Licence
+from civicbench.models.settings import Licence, Modality
 
 
 class ModelRecord(BaseModel):
@@ -22,6 +22,11 @@ class ModelRecord(BaseModel):
     """Number of weights."""
     context_length_tokens: int
     """Longest sequence."""
+    # Records of models that read text alone keep the digests they had before it was asked.
+    modalities: tuple[Modality, ...] = Field(
+        default=("text",), exclude_if=lambda modalities: modalities == ("text",)
+    )
+    """What the model reads."""
     files: dict[str, str]
     """sha256 of each file by name."""
     weights_digest: str

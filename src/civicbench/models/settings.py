@@ -6,6 +6,7 @@ from pydantic import Field
 
 from civicbench.core.settings import Settings
 
+Modality = Literal["text", "image"]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -148,3 +149,8 @@ class ModelEntry(Settings):
     """The padding token, in place of the tokenizer's own; never the end of turn."""
     languages: tuple[str, ...] = ("en",)
     """Languages that its makers claim, as BCP 47 tags."""
+    # Models that read text alone keep the digests they had before it was asked.
+    modalities: tuple[Modality, ...] = Field(
+        default=("text",), exclude_if=lambda modalities: modalities == ("text",)
+    )
+    """What the model reads: text, and images where it was made for them."""

@@ -224,11 +224,14 @@ class Section:
         name: Anchor of the heading: lower-case words joined by hyphens.
         title: The heading.
         blocks: What stands under it.
+        part: Heading of the part of the page that begins with it, if one does; on paper, a part
+            begins on a page of its own.
     """
 
     name: str
     title: str
     blocks: tuple[Block, ...]
+    part: str | None = None
 
 
 @dataclass(frozen=True)

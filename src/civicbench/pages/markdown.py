@@ -45,6 +45,8 @@ def render_document(document: Document) -> str:
     if document.display is not None:
         parts.append(f"**{_line(document.display)}**")
     for section in document.sections:
+        if section.part is not None:
+            parts.append(f"---\n\n**{_line(section.part)}**")
         parts.append(f"## {_line(section.title)}")
         parts.extend(_blocks(section.blocks))
     return "\n\n".join(parts) + "\n"

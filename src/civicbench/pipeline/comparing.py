@@ -85,19 +85,12 @@ def write_version_card(reference: str, *, folder: Path | None, workspace: Worksp
         folder: Where to; None for the workspace's own place.
         workspace: Where the registry is.
     """
-    from civicbench.cards.card import write_card
+    from civicbench.cards.card import write_registered_card
 
     with Registry.open(workspace) as registry:
-        version = registry.show(reference)
-        evidence = registry.load_evidence(reference)
-        measurements = registry.load_measurements(reference)
-    return write_card(
-        folder or workspace.cards / evidence.digest[:20],
-        evidence=evidence,
-        measurements=measurements,
-        state=version.state,
-        number=version.number,
-    )
+        digest = registry.show(reference).digest
+        place = folder or workspace.cards / digest[:20]
+        return write_registered_card(registry, digest, folder=place)
 
 
 def _read(registry: Registry, reference: str) -> _Version:

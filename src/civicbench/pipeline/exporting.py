@@ -24,6 +24,7 @@ from civicbench.core.workspace import Workspace
 from civicbench.datasets.rows import SplitName, read_split
 from civicbench.datasets.snapshots import find_snapshot_by_digest
 from civicbench.models.catalogue import load_model_entry
+from civicbench.models.gguf_ready import check_gguf_ready
 from civicbench.models.loading import PROVENANCE_NAME, Precision
 from civicbench.models.merging import Parity, write_merged
 from civicbench.models.prepare import PreparedModel, prepare_model
@@ -53,12 +54,14 @@ class Export:
         precision: Number format of its weights.
         parity: How near it is to what was trained.
         split: The split whose rows the parity gate used.
+        gguf_tensors: Tensors that GGUF has a place for; None where that was not asked.
     """
 
     folder: Path
     precision: Precision
     parity: Parity
     split: SplitName
+    gguf_tensors: int | None = None
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,7 @@ def export_model(
     overrides: Sequence[str],
     folder: Path,
     precision: Precision | None,
+    for_gguf: bool = False,
     workspace: Workspace,
     reporter: Reporter,
 ) -> Export:
@@ -99,6 +103,7 @@ def export_model(
         overrides: `key.path=value` texts for a recipe.
         folder: Where it goes; must not stand yet.
         precision: Number format of the weights; None for the base's own.
+        for_gguf: Hold the folder to what llama.cpp's converter reads.
         workspace: Where registry, runs and models are.
         reporter: Told what is going on.
 
@@ -123,6 +128,7 @@ def export_model(
             partial.mkdir(parents=True)
             try:
                 parity = _write(source, partial, split=split, precision=precision)
+                tensors = check_gguf_ready(partial) if for_gguf else None
                 rename_folder_whole(partial, folder)
             except Exception as error:
                 full = disk_full_behind(error, folder=partial)
@@ -131,7 +137,13 @@ def export_model(
                 raise
             finally:
                 remove_folder(partial)
-    return Export(folder, precision, parity, split)
+    prefix = source.prepared.entry.licence.name_prefix
+    if prefix is not None and not folder.name.startswith(prefix):
+        reporter.say(
+            f"  the licence asks that the model's name begins with {prefix} where it is passed on: "
+            f"it is called {source.name}, and the folder {folder.name}"
+        )
+    return Export(folder, precision, parity, split, tensors)
 
 
 def _write(source: _Source, folder: Path, *, split: SplitName, precision: Precision) -> Parity:

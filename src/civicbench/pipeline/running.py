@@ -10,13 +10,21 @@ from civicbench.core.environment import processor_name
 from civicbench.core.progress import Reporter
 from civicbench.core.stages import StageOutput, find_finished, run_stage
 from civicbench.core.workspace import Workspace
-from civicbench.evaluation.records import ITEMS_NAME, PROMPTS_NAME
 from civicbench.evaluation.results import Comparison
-from civicbench.evaluation.scoring import RESULT_NAME, read_result
-from civicbench.models.trained import trained_folder
 from civicbench.pipeline.canaries import find_planted
+from civicbench.pipeline.evidence import (
+    EVIDENCE_FORMAT_VERSION,
+    judge_evidence,
+    recipe_fact,
+    score_files,
+    suite_facts,
+    trained_files,
+    unjudged,
+)
+from civicbench.pipeline.grounds import gather_grounds
 from civicbench.pipeline.inputs import RunInputs, prepare_inputs
 from civicbench.pipeline.noise import known_noise
+from civicbench.pipeline.preregistering import preregister_gate
 from civicbench.pipeline.scoring import (
     Contender,
     RecipeScores,
@@ -24,13 +32,11 @@ from civicbench.pipeline.scoring import (
     spread_over_devices,
 )
 from civicbench.recipes.loading import Recipe
-from civicbench.registry.evidence import Evidence, Measurements, RecipeFact, SuiteFact
-from civicbench.registry.gate_files import gate_digest
-from civicbench.registry.gates import GateVerdict, judge
+from civicbench.registry.evidence import Evidence, Measurements
+from civicbench.registry.gates import GateVerdict
 from civicbench.registry.registry import Registry
 from civicbench.registry.versions import VersionSummary
 from civicbench.training.inputs import TrainingInputs
-from civicbench.training.record import TrainingRecord
 from civicbench.training.resuming import look_for_checkpoint
 from civicbench.training.running import (
     read_training_measurements,
@@ -43,8 +49,6 @@ from civicbench.training.tracking import Tracker, WandbTracker
 
 if TYPE_CHECKING:
     from civicbench.core.ranks import Ranks
-
-EVIDENCE_FORMAT_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,7 @@ def run_training(
         snapshot_digest=training.snapshot_digest,
         workspace=workspace,
     )
+    preregister_gate(recipe, stage, workspace=workspace, reporter=reporter)
     if find_finished(stage) is None:
         look_for_checkpoint(
             stage, recipe.training, training, must_resume=must_resume, reporter=reporter
@@ -182,7 +187,7 @@ def run_recipe(
     Raises:
         CivicbenchError: A part is absent, an input has mistakes, or training had to stop.
     """
-    from civicbench.cards.card import write_card
+    from civicbench.cards.card import write_registered_card
 
     inputs, trained, scores = run_evaluation(
         recipe, workspace=workspace, reporter=reporter, ranks=ranks
@@ -190,8 +195,6 @@ def run_recipe(
     record = read_training_record(trained.folder)
     comparisons = scores.tuned.comparisons
     noise = known_noise(inputs, scores, workspace=workspace)
-    verdict = judge(recipe.gate, comparisons, digest=gate_digest(recipe.gate), noise=noise)
-    evidence = _evidence(inputs, record, scores, comparisons, verdict)
     times = _times(inputs, trained, scores)
     measurements = Measurements(
         training=read_training_measurements(trained.folder),
@@ -199,21 +202,38 @@ def run_recipe(
         machine=processor_name(),
     )
     with Registry.open_or_initialise(workspace, reporter=reporter) as registry:
+        grounds = gather_grounds(
+            inputs, trained, scores, noise=noise, registry=registry, workspace=workspace
+        )
+        evidence = Evidence(
+            format_version=EVIDENCE_FORMAT_VERSION,
+            model_name=recipe.registered_name,
+            recipe=recipe_fact(recipe, reproduce=recipe.command),
+            base=inputs.prepared.record,
+            dataset=inputs.snapshot_record,
+            mixed=tuple(mixed.fact for mixed in inputs.data.mixed),
+            canaries=find_planted(recipe, scores.tuned_folders),
+            training=record,
+            suites=suite_facts(scores),
+            comparisons=comparisons,
+            gate=unjudged(recipe),
+            grounds=grounds,
+        )
+        evidence = judge_evidence(evidence, recipe, training=trained.record.key, registry=registry)
+        verdict = evidence.gate
         known = registry.find(evidence.digest)
         version = registry.register(
-            evidence, measurements=measurements, files=_version_files(trained, scores)
+            evidence,
+            measurements=measurements,
+            files={**trained_files(trained), **score_files(scores)},
         )
         said = "found registered" if known else "registered"
         mark = "=" if known else "+"
         reporter.say(
             f"{mark} {version.model} version {version.number}: {said} as {version.digest[:12]}"
         )
-        card = write_card(
-            workspace.cards / version.digest[:20],
-            evidence=registry.load_evidence(version.digest),
-            measurements=registry.load_measurements(version.digest),
-            state=version.state,
-            number=version.number,
+        card = write_registered_card(
+            registry, version.digest, folder=workspace.cards / version.digest[:20]
         )
     return Outcome(version, verdict, comparisons, card.html, card.markdown, times)
 
@@ -228,66 +248,6 @@ def _open_trackers(recipe: Recipe, *, workspace: Workspace) -> list[Tracker]:
         )
         for settings in recipe.trackers
     ]
-
-
-def _evidence(
-    inputs: RunInputs,
-    training: TrainingRecord,
-    scores: RecipeScores,
-    comparisons: tuple[Comparison, ...],
-    gate: GateVerdict,
-) -> Evidence:
-    recipe = inputs.recipe
-    settings = recipe.settings
-    return Evidence(
-        format_version=EVIDENCE_FORMAT_VERSION,
-        model_name=recipe.registered_name,
-        recipe=RecipeFact(
-            name=settings.name,
-            purpose=settings.purpose,
-            intended_uses=settings.intended_uses,
-            forbidden_uses=settings.forbidden_uses,
-            human_review=settings.human_review,
-            digest=recipe.digest,
-            resolved=recipe.resolved_yaml,
-            reproduce=recipe.command,
-        ),
-        base=inputs.prepared.record,
-        dataset=inputs.snapshot_record,
-        mixed=tuple(mixed.fact for mixed in inputs.data.mixed),
-        canaries=find_planted(recipe, {name: o.folder for name, o in scores.tuned.outputs.items()}),
-        training=training,
-        suites=tuple(
-            SuiteFact(
-                name=suite.settings.name,
-                title=suite.settings.title,
-                measures=suite.settings.measures,
-                does_not_measure=suite.settings.does_not_measure,
-                licence=suite.settings.licence,
-                base=read_result(scores.base[suite.settings.name].folder),
-                tuned=read_result(scores.tuned.outputs[suite.settings.name].folder),
-            )
-            for suite in scores.suites
-        ),
-        comparisons=comparisons,
-        gate=gate,
-    )
-
-
-def _version_files(trained: StageOutput, scores: RecipeScores) -> dict[str, Path]:
-    """Return the files that a version keeps: trained weights, metrics, every item's answers."""
-    place = trained_folder(read_training_record(trained.folder).method)
-    files = {
-        f"{place}/{path.relative_to(trained.folder / ADAPTER_FOLDER).as_posix()}": path
-        for path in sorted((trained.folder / ADAPTER_FOLDER).rglob("*"))
-        if path.is_file()
-    }
-    files["training/metrics.jsonl"] = trained.folder / "metrics.jsonl"
-    for role, outputs in (("base", scores.base), ("tuned", scores.tuned.outputs)):
-        for suite, output in outputs.items():
-            for name in (ITEMS_NAME, PROMPTS_NAME, RESULT_NAME):
-                files[f"scores/{suite}/{role}/{name}"] = output.folder / name
-    return files
 
 
 def _times(inputs: RunInputs, trained: StageOutput, scores: RecipeScores) -> dict[str, float]:

@@ -124,10 +124,8 @@ def score_suites(
             )
             for name in outputs
         ]
-        family = adjust_family(
-            [comparison for suite in pairs for comparison in suite],
-            margins=margins(inputs.recipe.gate),
-        )
+        together = [comparison for suite in pairs for comparison in suite]
+        family = adjust_family(together, margins=margins(inputs.recipe.gate, together))
         found.append(ContenderScores(contender, outputs, family))
     return RecipeScores(tuple(inputs.recipe.suites), base, tuple(found))
 

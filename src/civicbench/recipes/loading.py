@@ -28,7 +28,9 @@ from civicbench.recipes.resolving import (
 )
 from civicbench.recipes.settings import RecipeSettings
 from civicbench.registry.gate_files import load_gate
-from civicbench.registry.gates import Gate
+from civicbench.registry.gates import Gate, Rule
+from civicbench.registry.rules.changes import DomainGain, OverRefusal, SafetyChange
+from civicbench.registry.rules.records import JudgeAgreement
 from civicbench.training.methods import load_method
 from civicbench.training.settings import TrainingSettings
 from civicbench.training.tracking import TrackerSettings, load_tracker_settings
@@ -180,11 +182,20 @@ def _misfits(recipe: Recipe) -> list[str]:
         for metric, _ in twin_metrics(measure)
     }
     for rule in recipe.gate.rules:
-        if (rule.suite, rule.task, rule.metric) not in metrics:
-            found.append(
-                f"gate: rule {rule.name!r} of gate {recipe.gate.name} judges {rule.suite} / "
-                f"{rule.task} / {rule.metric}, which no suite of this recipe measures"
-            )
+        whose = f"gate: rule {rule.name!r} of gate {recipe.gate.name} judges"
+        if isinstance(rule, Rule | OverRefusal):
+            if (rule.suite, rule.task, rule.metric) not in metrics:
+                found.append(
+                    f"{whose} {rule.suite} / {rule.task} / {rule.metric}, "
+                    "which no suite of this recipe measures"
+                )
+        elif isinstance(rule, DomainGain | SafetyChange | JudgeAgreement):
+            asked = {suite.settings.name for suite in recipe.suites}
+            found += [
+                f"{whose} suite {name}, which this recipe does not run"
+                for name in rule.suites
+                if name not in asked
+            ]
     for suite in recipe.suites:
         items = suite.settings.items
         if isinstance(items, DatasetItems) and items.dataset != recipe.settings.dataset:

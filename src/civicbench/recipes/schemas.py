@@ -11,6 +11,7 @@ from civicbench.core.files import write_text_whole
 from civicbench.datasets.settings import DatasetSettings
 from civicbench.evaluation.judges.settings import JudgeSettings
 from civicbench.evaluation.settings import SuiteSettings
+from civicbench.models.licences import LicenceTerms
 from civicbench.models.settings import ModelEntry
 from civicbench.recipes.settings import RecipeSettings
 from civicbench.registry.gates import Gate
@@ -23,6 +24,7 @@ _KINDS: dict[str, type[BaseModel]] = {
     "gate": Gate,
     "hardware": DeviceEntry,
     "judge": JudgeSettings,
+    "licence": LicenceTerms,
     "model": ModelEntry,
     "recipe": RecipeSettings,
     "suite": SuiteSettings,

@@ -6,6 +6,7 @@ from pydantic import Field, field_validator, model_validator
 
 from civicbench.core.settings import Settings
 from civicbench.datasets.canaries import CanarySettings
+from civicbench.models.sectors import Sector
 from civicbench.training.settings import TrainingSettings
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,79}$")]
@@ -49,6 +50,10 @@ class RecipeSettings(Settings):
     """What it must not be used for, one a line."""
     human_review: str
     """The step at which a person checks what the model says."""
+    # Recipes that declare none keep the digests they had before it was asked.
+    sectors: tuple[Sector, ...] = Field(default=(), exclude_if=lambda sectors: not sectors)
+    """What it is used for, in the words of `docs/licences.md`: a base model's use policy is held
+    against them."""
     model: Name
     """The base model: a file of `configs/models/`."""
     dataset: Name
@@ -76,7 +81,7 @@ class RecipeSettings(Settings):
     registered_name: str | None = None
     """The model's name in the registry; None makes one from the recipe's name and the licence."""
 
-    @field_validator("evaluation", "trackers")
+    @field_validator("evaluation", "trackers", "sectors")
     @classmethod
     def _each_once(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         double = sorted({name for name in names if names.count(name) > 1})

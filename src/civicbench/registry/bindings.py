@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 from civicbench.core.digests import canonical_json, digest_file, digest_listing, short
 from civicbench.core.errors import IntegrityError, InvalidInputError, PartAbsentError
 from civicbench.models.trained import trained_folder
+from civicbench.registry.chain import account_name
 from civicbench.registry.evidence import Evidence
 
 EVIDENCE_NAME = "evidence.json"
@@ -89,6 +90,18 @@ def digest_sources(files: Mapping[str, Path], *, evidence: Evidence) -> dict[str
             remedy="run the recipe again",
         )
     return digests
+
+
+def owners(files: Mapping[str, Path], *, evidence: Evidence) -> tuple[str, ...]:
+    """Return the accounts that own the files that training made: who trained.
+
+    Args:
+        files: Where each file stands now, by its path within the version.
+        evidence: The version's evidence.
+    """
+    folder = trained_folder(evidence.training.method) + "/"
+    made = [source for path, source in files.items() if path.startswith(folder)]
+    return tuple(sorted({account_name(source.stat().st_uid) for source in made}))
 
 
 def _check_path(path: str) -> None:

@@ -4,7 +4,6 @@ import os
 import pwd
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Literal
 
 from pydantic import BaseModel
 from sqlalchemy import select
@@ -16,12 +15,16 @@ from civicbench.registry.versions import ChainHead
 
 FIRST_PREVIOUS = "0" * 64
 """What the first link names as the one before it."""
-EventKind = Literal["version registered"]
-"""What can happen; later releases add to it and never take away."""
 
 
 def append_event(
-    session: Session, *, at: datetime, kind: EventKind, subject: str, detail: BaseModel
+    session: Session,
+    *,
+    at: datetime,
+    kind: str,
+    subject: str,
+    detail: BaseModel,
+    actor: str | None = None,
 ) -> Event:
     """Append one event inside the caller's write transaction.
 
@@ -29,14 +32,15 @@ def append_event(
         session: From `Database.write`: its lock keeps two writers from the same place.
         at: When it happened.
         kind: What happened.
-        subject: Digest of the version it happened to.
+        subject: What it happened to, such as a version's digest.
         detail: What is to be known of it later.
+        actor: The person who signed it; None for the account that runs this process.
     """
     last = chain_head(session)
     event = Event(
         sequence=last.sequence + 1,
         at=at,
-        actor=current_actor(),
+        actor=current_actor() if actor is None else actor,
         kind=kind,
         subject=subject,
         detail=canonical_json(detail.model_dump(mode="json")),
@@ -101,7 +105,12 @@ def current_actor() -> str:
 
     Environment variables are not asked: anyone can set those.
     """
+    return account_name(os.getuid())
+
+
+def account_name(number: int) -> str:
+    """Return the operating system's name for an account."""
     try:
-        return pwd.getpwuid(os.getuid()).pw_name
+        return pwd.getpwuid(number).pw_name
     except KeyError:  # a container's user without an entry
-        return f"uid {os.getuid()}"
+        return f"uid {number}"

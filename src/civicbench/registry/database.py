@@ -1,41 +1,29 @@
 """Opening the registry's database: connections, transactions, migrations."""
 
 import contextlib
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.orm import Session
 
-from civicbench.core.errors import (
-    CivicbenchError,
-    DiskFullError,
-    IntegrityError,
-    InvalidInputError,
-    PartAbsentError,
-)
+from civicbench.core.errors import IntegrityError, PartAbsentError
 from civicbench.core.files import disk_errors_explained
 from civicbench.core.locks import exclusive
 from civicbench.core.progress import Reporter
-
-REVISIONS = ("0001",)
-"""The migrations that this code knows, oldest first; a test holds them to the scripts."""
-BUSY_TIMEOUT_S = 60.0
-"""How long a process waits for another one's transaction."""
-_WRITES = "civicbench_writes"
-_ON_CONNECT = (
-    f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT_S * 1000)}",
-    "PRAGMA journal_mode = WAL",
-    "PRAGMA synchronous = FULL",
-    "PRAGMA foreign_keys = ON",
+from civicbench.registry.database_errors import errors_explained
+from civicbench.registry.engines import (
+    database_file,
+    describe,
+    is_sqlite,
+    make_engine,
+    parse_url,
+    reading,
+    writing,
 )
 
-
-class RegistryBusyError(CivicbenchError):
-    """Another process held the database for longer than anyone should wait."""
+REVISIONS = ("0001", "0002")
+"""The migrations that this code knows, oldest first; a test holds them to the scripts."""
 
 
 class Database:
@@ -47,12 +35,13 @@ class Database:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self._writer = engine.execution_options(**{_WRITES: True})
+        self._reader = reading(engine)
+        self._writer = writing(engine)
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Session]:
         """Yield a session that sees one moment of the registry."""
-        with errors_explained(self.engine.url), Session(self.engine) as session, session.begin():
+        with errors_explained(self.engine.url), Session(self._reader) as session, session.begin():
             yield session
 
     @contextlib.contextmanager
@@ -66,6 +55,12 @@ class Database:
         with errors_explained(self.engine.url), Session(self._writer) as session, session.begin():
             yield session
 
+    @contextlib.contextmanager
+    def check(self) -> Iterator[Connection]:
+        """Yield a connection whose transaction is undone at the end: nothing it does stays."""
+        with errors_explained(self.engine.url), self.engine.connect() as connection:
+            yield connection
+
     def close(self) -> None:
         """Close the connections."""
         self.engine.dispose()
@@ -74,12 +69,12 @@ class Database:
 def registry_exists(url: str) -> bool:
     """Return whether a registry was initialised at that address.
 
-    A file that holds no table (left by an interrupted first start) counts as none.
+    A database that holds no table (left by an interrupted first start) counts as none.
     """
-    parsed = _parse(url)
-    if not _file(parsed).is_file():
+    parsed = parse_url(url)
+    if is_sqlite(parsed) and not database_file(parsed).is_file():
         return False
-    engine = _engine(parsed)
+    engine = make_engine(parsed)
     try:
         with errors_explained(parsed), engine.connect() as connection:
             return bool(inspect(connection).get_table_names())
@@ -91,34 +86,51 @@ def open_registry(url: str) -> Database:
     """Open a registry whose database has exactly this code's shape.
 
     Args:
-        url: An SQLAlchemy URL (`sqlite:////path/registry.db`).
+        url: An SQLAlchemy URL (`sqlite:////path/registry.db`, `postgresql://host/database`).
 
     Raises:
-        PartAbsentError: There is none yet.
+        PartAbsentError: There is none yet, or the database cannot be reached.
         IntegrityError: It was made by a newer release, by an older one, or by something else.
     """
-    parsed = _parse(url)
+    parsed = parse_url(url)
+    where = describe(parsed)
     if not registry_exists(url):
         raise PartAbsentError(
             "there is no registry yet",
-            where=str(_file(parsed)),
-            remedy="`civicbench run RECIPE` makes it and registers a first version",
+            where=where,
+            remedy="`civicbench run RECIPE` makes it and registers a first version; "
+            "`civicbench registry init` makes it empty",
         )
-    database = Database(_engine(parsed))
+    database = Database(make_engine(parsed))
     try:
         with errors_explained(parsed), database.engine.connect() as connection:
             revision = _known_revision(connection)
         if revision != REVISIONS[-1]:
             raise IntegrityError(
                 "the registry was made by an older release and has to be upgraded first",
-                where=str(_file(parsed)),
+                where=where,
                 got=f"revision {revision}; this release needs {REVISIONS[-1]}",
-                remedy="back it up, then upgrade it",
+                remedy="back it up, then upgrade it: `civicbench registry upgrade`",
             )
     except BaseException:
         database.close()
         raise
     return database
+
+
+def revision_of(url: str) -> str:
+    """Return the revision of a registry that stands, older ones too.
+
+    Raises:
+        IntegrityError: It was made by a newer release, or by something else.
+    """
+    parsed = parse_url(url)
+    engine = make_engine(parsed)
+    try:
+        with errors_explained(parsed), engine.connect() as connection:
+            return _known_revision(connection)
+    finally:
+        engine.dispose()
 
 
 def initialise(url: str, *, lock: Path, reporter: Reporter) -> None:
@@ -128,22 +140,23 @@ def initialise(url: str, *, lock: Path, reporter: Reporter) -> None:
 
     Args:
         url: An SQLAlchemy URL.
-        lock: The lock file that keeps two processes from doing it at once.
+        lock: The lock file that keeps two processes of this machine from doing it at once; at
+            PostgreSQL, the one writer's lock keeps those of others from it.
         reporter: Told when another process is waited for.
 
     Raises:
         IntegrityError: It was made by a newer release, or by something else.
         DiskFullError: No space.
     """
-    parsed = _parse(url)
-    path = _file(parsed)
+    parsed = parse_url(url)
     with exclusive(lock, what="the registry's database", reporter=reporter):
-        with disk_errors_explained(str(path)):
-            path.parent.mkdir(parents=True, exist_ok=True)
-        engine = _engine(parsed)
+        if is_sqlite(parsed):
+            path = database_file(parsed)
+            with disk_errors_explained(str(path)):
+                path.parent.mkdir(parents=True, exist_ok=True)
+        engine = make_engine(parsed)
         try:
-            writer = engine.execution_options(**{_WRITES: True})
-            with errors_explained(parsed), writer.begin() as connection:
+            with errors_explained(parsed), writing(engine).begin() as connection:
                 if inspect(connection).get_table_names():
                     _known_revision(connection)
                 upgrade(connection)
@@ -163,114 +176,14 @@ def upgrade(connection: Connection) -> None:
     command.upgrade(config, "head")
 
 
-def memory_engine() -> Engine:
-    """Return an empty database in memory, with the same settings, to compare shapes with."""
-    return _engine(make_url("sqlite://"))
-
-
-@contextlib.contextmanager
-def errors_explained(url: URL) -> Iterator[None]:
-    """Turn what a user can cause at the database into errors that say what to do.
-
-    Args:
-        url: The database, for the message.
-    """
-    where = url.database or "registry"
-    try:
-        yield
-    except DBAPIError as error:
-        explained = _explain(error.orig, where=where)
-        if explained is None:
-            raise
-        raise explained from error
-    except sqlite3.Error as error:
-        explained = _explain(error, where=where)
-        if explained is None:
-            raise
-        raise explained from error
-
-
-def _explain(error: BaseException | None, *, where: str) -> CivicbenchError | None:
-    if not isinstance(error, sqlite3.Error):
-        return None
-    name: str = getattr(error, "sqlite_errorname", "")
-    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-        return RegistryBusyError(
-            f"another process held the registry for more than {BUSY_TIMEOUT_S:.0f} s",
-            where=where,
-            remedy="see what it does, then run the same command again",
-        )
-    if name in {"SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE"}:
-        return DiskFullError(
-            "no space left to write",
-            where=where,
-            got=str(error),
-            remedy="free space, then run the same command again: nothing was half-written",
-        )
-    if name.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_PERM", "SQLITE_AUTH")):
-        return PartAbsentError(
-            "may not be opened or written",
-            where=where,
-            got=str(error),
-            remedy="set CIVICBENCH_HOME to a folder you may write to",
-        )
-    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
-        return IntegrityError(
-            "is damaged, or no database",
-            where=where,
-            got=str(error),
-            remedy="restore it from a backup",
-        )
-    return None
-
-
-def _parse(url: str) -> URL:
-    try:
-        parsed = make_url(url)
-    except ArgumentError:
-        raise InvalidInputError("is not a database address", got=repr(url)) from None
-    in_file = parsed.database not in (None, "", ":memory:")
-    # What follows a question mark would be dropped, and another file used.
-    if parsed.get_backend_name() != "sqlite" or not in_file or "?" in url:
-        raise InvalidInputError(
-            "this release keeps its registry in an SQLite file",
-            got=parsed.render_as_string(hide_password=True),
-            remedy="give sqlite:////PATH/registry.db, without a question mark in the path",
-        )
-    return parsed
-
-
-def _file(url: URL) -> Path:
-    return Path(url.database or "")
-
-
-def _engine(url: URL) -> Engine:
-    engine = create_engine(url)
-
-    @event.listens_for(engine, "connect")
-    def _prepare(connection: Any, _record: Any) -> None:
-        # Transactions begin where _begin says, never where the driver guesses.
-        connection.isolation_level = None
-        for statement in _ON_CONNECT:
-            connection.execute(statement)
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        # A writer takes the write lock at once: two that read first would dead-lock later.
-        writes = connection.get_execution_options().get(_WRITES, False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-    return engine
-
-
 def _known_revision(connection: Connection) -> str:
     """Return the database's revision, or refuse one that this code does not know."""
-    where = connection.engine.url.database
+    where = describe(connection.engine.url)
     if not inspect(connection).has_table("alembic_version"):
         raise IntegrityError(
             "is a database of something else, not a registry",
             where=where,
-            remedy="name another file",
+            remedy="name another database",
         )
     found = connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all()
     if len(found) != 1 or found[0] not in REVISIONS:

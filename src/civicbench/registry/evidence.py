@@ -6,8 +6,11 @@ from civicbench.core.digests import digest_json
 from civicbench.datasets.record import SnapshotRecord
 from civicbench.evaluation.results import Comparison, SuiteResult
 from civicbench.models.record import ModelRecord
+from civicbench.registry.elsewhere import TrainedElsewhere
 from civicbench.registry.gates import GateVerdict
+from civicbench.registry.grounds import Grounds, make_facts
 from civicbench.registry.planted import PlantedCanaries
+from civicbench.registry.rules.facts import Facts
 from civicbench.training.inputs import MixedSnapshot, training_data_digest
 from civicbench.training.record import TrainingMeasurements, TrainingRecord
 
@@ -98,6 +101,35 @@ class Evidence(_Fact):
     """Every metric, tuned against base."""
     gate: GateVerdict
     """What the gate found."""
+    # Versions that were registered before it was kept keep their digests.
+    grounds: Grounds | None = Field(default=None, exclude_if=lambda grounds: grounds is None)
+    """What the gate judged besides the results."""
+
+    # What was trained here has none.
+    trained_elsewhere: TrainedElsewhere | None = Field(
+        default=None, exclude_if=lambda elsewhere: elsewhere is None
+    )
+    """Where imported weights came from; None for a model that was trained here. `dataset` and
+    `training` hold nothing then."""
+
+    @property
+    def datasets(self) -> tuple[SnapshotRecord, ...]:
+        """The recipe's own dataset, then those that were mixed in."""
+        return (self.dataset, *(mixed.dataset for mixed in self.mixed))
+
+    @property
+    def facts(self) -> Facts:
+        """What its gate judged, to judge it again."""
+        grounds = self.grounds or Grounds()
+        return make_facts(
+            grounds,
+            trained_elsewhere=self.trained_elsewhere is not None,
+            comparisons=self.comparisons,
+            model_name=self.model_name,
+            base=self.base,
+            training=self.training,
+            datasets=() if self.trained_elsewhere else self.datasets,
+        )
 
     @property
     def training_data_digest(self) -> str:

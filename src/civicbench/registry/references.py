@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from typing import get_args
 
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
@@ -9,6 +10,8 @@ from sqlalchemy.orm import Session
 from civicbench.core.digests import short
 from civicbench.core.errors import InvalidInputError
 from civicbench.core.settings import suggest
+from civicbench.registry.decisions.kinds import Alias
+from civicbench.registry.decisions.tables import AliasMoveRow
 from civicbench.registry.tables import Model, Version
 
 MINIMUM_PREFIX_CHARACTERS = 6
@@ -21,14 +24,17 @@ def resolve(session: Session, *, reference: str) -> Version:
 
     Args:
         session: An open session.
-        reference: At least 6 characters of a digest, `MODEL` (its newest version), or
-            `MODEL:NUMBER`.
+        reference: At least 6 characters of a digest, `MODEL` (its newest version),
+            `MODEL:NUMBER`, or `MODEL@live` and `MODEL@candidate`.
 
     Raises:
         InvalidInputError: Nothing has that name, with the nearest that has; or several have,
             with each.
     """
     wanted = reference.strip()
+    model, at, alias = wanted.partition("@")
+    if at:
+        return _aliased(session, model=model, alias=alias)
     model, colon, number = wanted.partition(":")
     found = _numbered(session, model=model, number=number) if colon else _any(session, name=wanted)
     if len(found) == 1:
@@ -59,6 +65,31 @@ def _any(session: Session, *, name: str) -> Sequence[Version]:
         condition = or_(condition, (Version.digest >= name) & (Version.digest < name + "g"))
     query = select(Version).where(condition).order_by(Version.model, Version.number)
     return session.scalars(query).all()
+
+
+def _aliased(session: Session, *, model: str, alias: str) -> Version:
+    if alias not in get_args(Alias):
+        near = suggest(alias, get_args(Alias))
+        raise InvalidInputError(
+            f"no alias is called {alias!r}",
+            remedy=f"did you mean {model}@{near}?"
+            if near
+            else "the aliases are live and candidate",
+        )
+    last = (
+        select(AliasMoveRow.version)
+        .where(AliasMoveRow.model == model, AliasMoveRow.alias == alias)
+        .order_by(AliasMoveRow.sequence.desc())
+        .limit(1)
+    )
+    digest = session.scalar(last)
+    if digest is None:
+        if session.get(Model, model) is None:
+            raise _unknown(session, wanted=model)
+        raise InvalidInputError(
+            f"no version of {model} is {alias}", remedy="`civicbench registry release` makes one so"
+        )
+    return session.get_one(Version, digest)
 
 
 def _numbered(session: Session, *, model: str, number: str) -> Sequence[Version]:

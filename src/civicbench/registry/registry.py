@@ -1,7 +1,6 @@
 """The registry: versions with their evidence, registered once and never changed."""
 
-import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
@@ -9,38 +8,50 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 from sqlalchemy import select
 
-from civicbench.core.digests import canonical_json, digest_files
-from civicbench.core.errors import IntegrityError, InvalidInputError
-from civicbench.core.files import disk_errors_explained, remove_folder, rename_folder_whole
+from civicbench.core.digests import canonical_json
+from civicbench.core.errors import IntegrityError
 from civicbench.core.progress import Reporter
-from civicbench.core.settings import suggest
 from civicbench.core.workspace import Workspace
 from civicbench.registry import rows
+from civicbench.registry.anchors import Anchor, make_anchor
 from civicbench.registry.bindings import (
     EVIDENCE_NAME,
     MEASUREMENTS_NAME,
     check_evidence,
     digest_sources,
     evidence_bytes,
+    owners,
 )
 from civicbench.registry.chain import chain_head
 from civicbench.registry.database import Database, initialise, open_registry, registry_exists
+from civicbench.registry.decisions.desk import Desk
+from civicbench.registry.decisions.history import HistoryFact, read_history
+from civicbench.registry.decisions.log import Log
+from civicbench.registry.decisions.proposals import Proposals
+from civicbench.registry.engines import describe
 from civicbench.registry.evidence import Evidence, Measurements
+from civicbench.registry.laying_out import lay_out
+from civicbench.registry.reading import (
+    ResultPair,
+    compare_results,
+    count_versions,
+    list_versions,
+    live_version,
+    read_events,
+    show_version,
+)
 from civicbench.registry.references import resolve
 from civicbench.registry.registration import insert_version
-from civicbench.registry.store import Store
+from civicbench.registry.signing.keys import PublicKey, Signer
+from civicbench.registry.store import Store, open_store
 from civicbench.registry.tables import (
-    Artefact,
-    Event,
-    Model,
-    Result,
-    Verdict,
     Version,
     VersionArtefact,
 )
 from civicbench.registry.verification import verify
 from civicbench.registry.versions import (
     ChainHead,
+    EventFact,
     Verification,
     VersionDetail,
     VersionSummary,
@@ -55,11 +66,19 @@ class Registry:
     Args:
         database: From `open_registry`.
         store: Where the files stand.
+
+    Attributes:
+        log: Entries of kinds that have no rows of their own: waivers, gates written down, records.
+        desk: Where people act: people, keys, reviews, decisions, releases.
+        proposals: Acts on versions to bring to the desk, and where versions stand.
     """
 
     def __init__(self, database: Database, *, store: Store) -> None:
         self._database = database
         self._store = store
+        self.log = Log(database)
+        self.desk = Desk(database, store=store)
+        self.proposals = Proposals(database, store=store)
 
     @classmethod
     def open(cls, workspace: Workspace) -> "Registry":
@@ -69,7 +88,7 @@ class Registry:
             PartAbsentError: There is none yet.
             IntegrityError: It is of another release, or no registry.
         """
-        return cls(open_registry(workspace.registry_url), store=Store(workspace.store))
+        return cls(open_registry(workspace.registry_url), store=open_store(workspace))
 
     @classmethod
     def open_or_initialise(cls, workspace: Workspace, *, reporter: Reporter) -> "Registry":
@@ -81,6 +100,21 @@ class Registry:
             lock = workspace.locks / "registry.lock"
             initialise(workspace.registry_url, lock=lock, reporter=reporter)
         return cls.open(workspace)
+
+    @property
+    def address(self) -> str:
+        """Where the database is, for people; without a password."""
+        return describe(self._database.engine.url)
+
+    @property
+    def database(self) -> Database:
+        """The open database, for the logs that stand in it."""
+        return self._database
+
+    def live_version(self, model: str) -> VersionSummary | None:
+        """Return the version of a model that is live, or None."""
+        with self._database.read() as session, rows.rows_explained(model):
+            return live_version(session, model=model)
 
     def close(self) -> None:
         """Close the database's connections."""
@@ -137,7 +171,11 @@ class Registry:
             version = session.get(Version, evidence.digest)
             if version is None:
                 version = insert_version(
-                    session, evidence=evidence, digests=digests, store=self._store
+                    session,
+                    evidence=evidence,
+                    digests=digests,
+                    store=self._store,
+                    trained_by=owners(files, evidence=evidence),
                 )
             return rows.to_summary(version)
 
@@ -147,56 +185,43 @@ class Registry:
             version = session.get(Version, digest)
             return rows.to_summary(version) if version else None
 
-    def list_versions(self, *, model: str | None = None) -> tuple[VersionSummary, ...]:
-        """Return all versions, or one model's, newest first.
+    def list_versions(
+        self, *, model: str | None = None, limit: int | None = None
+    ) -> tuple[VersionSummary, ...]:
+        """Return versions, newest first.
+
+        Args:
+            model: Only this model's; None for all.
+            limit: At most so many; None for all.
 
         Raises:
             InvalidInputError: There is no such model, with the nearest that is.
         """
-        query = select(Version).order_by(Version.created_at.desc(), Version.digest)
         with self._database.read() as session, rows.rows_explained("versions"):
-            if model is not None:
-                known = session.scalars(select(Model.name).order_by(Model.name)).all()
-                if model not in known:
-                    near = suggest(model, known)
-                    raise InvalidInputError(
-                        f"no model is called {model!r}",
-                        remedy=f"did you mean {near}?"
-                        if near
-                        else f"known models: {', '.join(known) or 'none'}",
-                    )
-                query = query.where(Version.model == model)
-            return tuple(rows.to_summary(version) for version in session.scalars(query))
+            return list_versions(session, model=model, limit=limit)
+
+    def count_versions(self, *, model: str | None = None) -> int:
+        """Return how many versions there are, of one model or of all."""
+        with self._database.read() as session:
+            return count_versions(session, model=model)
 
     def show(self, reference: str) -> VersionDetail:
         """Return all that the database knows of one version.
 
         Args:
-            reference: At least 6 characters of its digest, `MODEL` (its newest version), or
-                `MODEL:NUMBER`.
+            reference: At least 6 characters of its digest, `MODEL` (its newest version),
+                `MODEL:NUMBER`, `MODEL@live` or `MODEL@candidate`.
 
         Raises:
             InvalidInputError: Nothing has that name, or several have.
         """
         with self._database.read() as session, rows.rows_explained(reference):
-            version = resolve(session, reference=reference)
-            own = version.digest
-            results = select(Result).where(Result.version == own).order_by(Result.position)
-            verdicts = select(Verdict).where(Verdict.version == own).order_by(Verdict.position)
-            events = select(Event).where(Event.subject == own).order_by(Event.sequence)
-            artefacts = (
-                select(VersionArtefact.path, Artefact)
-                .join(Artefact, Artefact.digest == VersionArtefact.digest)
-                .where(VersionArtefact.version == own)
-                .order_by(VersionArtefact.path)
-            )
-            return rows.to_detail(
-                version,
-                results=list(session.scalars(results)),
-                verdicts=list(session.scalars(verdicts)),
-                artefacts=[(path, artefact) for path, artefact in session.execute(artefacts)],
-                events=list(session.scalars(events)),
-            )
+            return show_version(session, reference=reference)
+
+    def compare(self, reference: str, other: str) -> tuple[ResultPair, ...]:
+        """Return the stored results of two versions side by side, by suite, task and metric."""
+        with self._database.read() as session, rows.rows_explained(reference):
+            return compare_results(session, reference=reference, other=other)
 
     def load_evidence(self, reference: str) -> Evidence:
         """Return a version's evidence, its bytes checked; raises what `artefact_paths` raises."""
@@ -217,48 +242,43 @@ class Registry:
         return {path: self._store.get(digest) for path, digest in digests.items()}
 
     def lay_out(self, reference: str, *, folder: Path) -> Path:
-        """Copy a version's files into a folder under their own paths, whole or not at all.
-
-        A folder that holds exactly these files already is left as it is.
-
-        Raises:
-            IntegrityError: The folder holds something else, or a stored file is missing or changed.
-            DiskFullError: No space; nothing is left behind.
-        """
+        """Copy a version's files into a folder; raises what `laying_out.lay_out` raises."""
         digests = self._artefacts(self._resolve(reference))
-        if folder.exists():
-            if digest_files(folder) != digests:
-                raise IntegrityError(
-                    "holds other files than the version's",
-                    where=str(folder),
-                    remedy="remove it, or name another folder",
-                )
-            return folder
-        partial = folder.with_name(f".{folder.name}.partial")
-        with disk_errors_explained(str(folder)):
-            remove_folder(partial)
-            try:
-                for path, digest in digests.items():
-                    target = partial / path
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    shutil.copyfile(self._store.get(digest), target)
-                rename_folder_whole(partial, folder)
-            finally:
-                remove_folder(partial)
-        return folder
+        return lay_out(digests, store=self._store, folder=folder)
 
     def head(self) -> ChainHead:
         """Return the end of the event log, to be kept elsewhere."""
         with self._database.read() as session:
             return chain_head(session)
 
-    def verify(self) -> Verification:
-        """Check chain, database and store against each other.
+    def events(self) -> tuple[EventFact, ...]:
+        """Return the whole event log, oldest first."""
+        with self._database.read() as session, rows.rows_explained("events"):
+            return read_events(session)
+
+    def history(self, reference: str | None = None) -> tuple[HistoryFact, ...]:
+        """Return what happened to a version, or in the whole registry, oldest first."""
+        with self._database.read() as session:
+            return read_history(session, reference=reference)
+
+    def anchor(self, *, signer: Signer) -> Anchor:
+        """Return a signed checkpoint of the log's end, to be kept elsewhere."""
+        return make_anchor(self.head(), signer=signer)
+
+    def verify(
+        self, *, anchors: Sequence[Anchor] = (), trusted: Sequence[PublicKey] = ()
+    ) -> Verification:
+        """Check chain, database, store and signatures against each other, and against anchors.
+
+        Args:
+            anchors: Signed checkpoints that were kept elsewhere.
+            trusted: Public keys, kept elsewhere too, with which those may be signed; without one,
+                the registry's own keys are taken, which whoever rewrote it could have changed.
 
         Raises:
             IntegrityError: With each thing that was changed, is missing, or was added.
         """
-        return verify(self._database, store=self._store)
+        return verify(self._database, store=self._store, anchors=anchors, trusted=trusted)
 
     def _resolve(self, reference: str) -> str:
         with self._database.read() as session:

@@ -4,10 +4,11 @@ Registration writes these rows and verification makes them again to compare.
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import Any
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from civicbench.core.digests import canonical_json
 from civicbench.core.errors import IntegrityError
@@ -26,6 +27,7 @@ from civicbench.registry.versions import (
     VersionSummary,
 )
 
+_SUMMARIES = TypeAdapter(list[VersionSummary])
 Values = dict[str, str | int | float | bool | datetime | None]
 _MEDIA_TYPES = {
     ".csv": "text/csv",
@@ -37,8 +39,11 @@ _MEDIA_TYPES = {
     ".txt": "text/plain",
     ".yaml": "application/yaml",
 }
-REGISTERED_STATE: State = "evaluated"
-"""The state in which a version is registered: its suites were run and its gate was judged."""
+
+
+def registered_state(evidence: Evidence) -> State:
+    """Return the state in which a version begins: a draft until suites were run on it."""
+    return "evaluated" if evidence.suites else "draft"
 
 
 def version_values(evidence: Evidence, *, number: int, created_at: datetime) -> Values:
@@ -50,7 +55,7 @@ def version_values(evidence: Evidence, *, number: int, created_at: datetime) -> 
         "number": number,
         "recipe": evidence.recipe.name,
         "base": evidence.base.name,
-        "state": REGISTERED_STATE,
+        "state": registered_state(evidence),
         "evidence_digest": digest,
         "adapter_digest": evidence.training.adapter_digest,
         "created_at": created_at,
@@ -145,6 +150,15 @@ def to_summary(row: Version) -> VersionSummary:
     )
 
 
+def to_summaries(found: Sequence[Any]) -> tuple[VersionSummary, ...]:
+    """Return rows of a version's summary columns as summaries, all at once."""
+    return tuple(
+        _SUMMARIES.validate_python(
+            [row._asdict() | {"reference": f"{row.model}:{row.number}"} for row in found]
+        )
+    )
+
+
 def to_detail(
     row: Version,
     *,
@@ -158,7 +172,7 @@ def to_detail(
         **to_summary(row).model_dump(),
         evidence_digest=row.evidence_digest,
         adapter_digest=row.adapter_digest,
-        results=tuple(_to_result(result) for result in results),
+        results=tuple(to_result(result) for result in results),
         rules=tuple(_to_rule(verdict) for verdict in verdicts),
         artefacts=tuple(
             ArtefactFact(
@@ -191,7 +205,8 @@ def _to_rule(row: Verdict) -> RuleFact:
     )
 
 
-def _to_result(row: Result) -> ResultFact:
+def to_result(row: Result) -> ResultFact:
+    """Return a result's row as a fact."""
     return ResultFact(
         suite=row.suite,
         task=row.task,

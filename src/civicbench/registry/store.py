@@ -12,10 +12,11 @@ from typing import BinaryIO
 from civicbench.core.digests import digest_file
 from civicbench.core.errors import IntegrityError, InvalidInputError, PartAbsentError
 from civicbench.core.files import disk_errors_explained, sync_folder
+from civicbench.core.workspace import Workspace
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-_PLACE = re.compile(r"[0-9a-f]{2}/[0-9a-f]{62}")
-_INCOMING = "incoming"
+PLACE = re.compile(r"[0-9a-f]{2}/[0-9a-f]{62}")
+INCOMING = "incoming"
 _CHUNK_BYTES = 1 << 20
 _READ_ONLY = 0o444
 
@@ -94,6 +95,11 @@ class Store:
         self._check(place, digest=digest)
         return place
 
+    def size_bytes(self, digest: str) -> int | None:
+        """Return a stored file's length, or None where it is missing."""
+        place = self.place(digest)
+        return place.stat().st_size if place.is_file() else None
+
     def verify(self, expected: Collection[str]) -> StoreFindings:
         """Read every file and say what is changed, missing, foreign or left over.
 
@@ -107,9 +113,9 @@ class Store:
             relative = path.relative_to(self.folder).as_posix()
             if path.is_dir() and not path.is_symlink():
                 continue
-            if relative.startswith(f"{_INCOMING}/"):
+            if relative.startswith(f"{INCOMING}/"):
                 leftovers.append(relative)
-            elif path.is_symlink() or not path.is_file() or not _PLACE.fullmatch(relative):
+            elif path.is_symlink() or not path.is_file() or not PLACE.fullmatch(relative):
                 foreign.append(relative)
             else:
                 digest = relative.replace("/", "")
@@ -131,7 +137,7 @@ class Store:
             self._check(place, digest=digest)
             return
         with disk_errors_explained(str(self.folder)):
-            incoming = self.folder / _INCOMING
+            incoming = self.folder / INCOMING
             incoming.mkdir(parents=True, exist_ok=True)
             temporary = incoming / f"{os.getpid()}-{secrets.token_hex(8)}.partial"
             try:
@@ -159,6 +165,20 @@ class Store:
                 remedy="move it away to look into it, then restore it from a backup "
                 "or run the recipe again",
             )
+
+
+def open_store(workspace: Workspace) -> Store:
+    """Return a workspace's store: its folder, or the address that it names.
+
+    Raises:
+        InvalidInputError: fsspec does not know such an address.
+        PartAbsentError: The package that reads it is not installed.
+    """
+    if workspace.files is None:
+        return Store(workspace.store)
+    from civicbench.registry.remote_store import RemoteStore
+
+    return RemoteStore(workspace.files.rstrip("/"), cache=workspace.fetched)
 
 
 def _copy(source: BinaryIO, target: BinaryIO) -> None:

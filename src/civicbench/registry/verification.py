@@ -1,18 +1,30 @@
 """Walking chain, database and store, and naming what was changed, missing or added."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from pydantic import ValidationError
-from sqlalchemy import Connection, select, text
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from civicbench.core.errors import IntegrityError
 from civicbench.registry import rows
+from civicbench.registry.anchors import (
+    Anchor,
+    against_anchor,
+    enrolled_keys,
+    read_checkpoint,
+)
 from civicbench.registry.bindings import EVIDENCE_NAME
 from civicbench.registry.chain import chain_head, walk_chain
-from civicbench.registry.database import Database, memory_engine, upgrade
+from civicbench.registry.database import Database
+from civicbench.registry.decisions.auditing import Audit
+from civicbench.registry.decisions.projection import PROJECTED
+from civicbench.registry.decisions.tables import Signature
+from civicbench.registry.engines import describe
 from civicbench.registry.evidence import Evidence
+from civicbench.registry.shape import compare_shape
+from civicbench.registry.signing.keys import PublicKey
 from civicbench.registry.store import Store, StoreFindings
 from civicbench.registry.tables import (
     Artefact,
@@ -26,17 +38,26 @@ from civicbench.registry.tables import (
 from civicbench.registry.versions import RegistrationDetail, Verification
 
 KeyT = TypeVar("KeyT")
-_SHAPE = (
-    "SELECT type, name, coalesce(sql, '') FROM sqlite_master WHERE name NOT LIKE 'sqlite_stat%'"
-)
 
 
-def verify(database: Database, *, store: Store) -> Verification:
+def verify(
+    database: Database,
+    *,
+    store: Store,
+    anchors: Sequence[Anchor] = (),
+    trusted: Sequence[PublicKey] = (),
+) -> Verification:
     """Check a whole registry against itself.
 
     The log's links are recomputed; every row is compared with what its event and its evidence
-    say; every file is read. A log that was cut at its end together with the rows it made is
-    whole in itself: only a chain head kept elsewhere shows that.
+    say; every signature is checked; every file is read. A log that was cut at its end together
+    with the rows it made is whole in itself: only a chain head kept elsewhere shows that.
+
+    Args:
+        database: The registry's database.
+        store: Its files.
+        anchors: Signed checkpoints that were kept elsewhere.
+        trusted: Public keys with which those may be signed; without one, the registry's own.
 
     Returns:
         What a sound registry holds.
@@ -44,55 +65,83 @@ def verify(database: Database, *, store: Store) -> Verification:
     Raises:
         IntegrityError: With one line for each thing that was changed, is missing, or was added.
     """
+    with database.check() as connection:
+        shape = list(compare_shape(connection))
     with database.read() as session:
         events = list(session.scalars(select(Event).order_by(Event.sequence)))
         versions = list(session.scalars(select(Version).order_by(Version.model, Version.number)))
         files = set(session.scalars(select(Artefact.digest)))
         head = chain_head(session)
         found = store.verify(files)
+        audit = Audit()
         found_wrong = [
-            *_shape(session.connection()),
             *walk_chain(events),
             *_store(found),
-            *_registrations(session, events=events, versions=versions, store=store, found=found),
+            *_projections(session, events=events, audit=audit),
+            *_registrations(
+                session,
+                events=events,
+                versions=versions,
+                store=store,
+                found=found,
+                states=audit.states,
+            ),
             *_belongings(session, store=store),
+            *_anchored(session, anchors=anchors, trusted=trusted),
         ]
-    if found_wrong:
-        problems = list(dict.fromkeys(found_wrong))
+    if shape or found_wrong:
+        problems = list(dict.fromkeys([*shape, *found_wrong]))
         count = "1 finding" if len(problems) == 1 else f"{len(problems)} findings"
         raise IntegrityError(
             f"the registry is not what was registered: {count}\n"
             + "\n".join(f"  - {problem}" for problem in problems),
-            where=str(database.engine.url.database),
+            where=describe(database.engine.url),
             remedy="restore database and store from a backup, and find out who changed them",
         )
     return Verification(
         events=len(events),
         versions=len(versions),
         files=len(files),
+        signatures=sum(isinstance(row, Signature) for row in audit.rows),
         head=head,
         leftovers=found.leftovers,
     )
-
-
-def _shape(connection: Connection) -> Iterator[str]:
-    """Compare tables, indices and triggers with what the migrations make."""
-    with memory_engine().connect() as fresh:
-        upgrade(fresh)
-        expected = {(kind, name): sql for kind, name, sql in fresh.execute(text(_SHAPE))}
-    present = {(kind, name): sql for kind, name, sql in connection.execute(text(_SHAPE))}
-    yield from _differences(expected, present=present, name=lambda key: f"{key[0]} {key[1]}")
-    for row in connection.execute(text("PRAGMA integrity_check")).scalars():
-        if row != "ok":
-            yield f"changed: the database file: {row}"
-    for row in connection.execute(text("PRAGMA foreign_key_check")):
-        yield f"missing: what a row of {row[0]} points to in {row[2]}"
 
 
 def _store(found: StoreFindings) -> Iterator[str]:
     yield from (f"changed: the store's file {digest}" for digest in found.changed)
     yield from (f"missing: the store's file {digest}" for digest in found.missing)
     yield from (f"added: {path} in the store" for path in found.foreign)
+
+
+def _anchored(
+    session: Session, *, anchors: Sequence[Anchor], trusted: Sequence[PublicKey]
+) -> Iterator[str]:
+    known = {key.fingerprint: ("", key) for key in trusted} or enrolled_keys(session)
+    for anchor in anchors:
+        yield from against_anchor(session, read_checkpoint(anchor, keys=known))
+
+
+def _projections(session: Session, *, events: list[Event], audit: Audit) -> Iterator[str]:
+    """Read the log again, and compare every row that follows from it."""
+    for event in events:
+        yield from audit.read(event)
+    for table in PROJECTED:
+        keys = [str(column.key) for column in table.__mapper__.primary_key]
+        expected = {
+            tuple(getattr(row, key) for key in keys): rows.values_of(row)
+            for row in audit.rows
+            if isinstance(row, table)
+        }
+        present = {
+            tuple(getattr(row, key) for key in keys): rows.values_of(row)
+            for row in session.scalars(select(table))
+        }
+        yield from _differences(
+            expected,
+            present=present,
+            name=lambda key, table=table: f"row {'/'.join(map(str, key))} of {table.__tablename__}",  # type: ignore[misc]
+        )
 
 
 def _registrations(
@@ -102,6 +151,7 @@ def _registrations(
     versions: list[Version],
     store: Store,
     found: StoreFindings,
+    states: Mapping[str, str],
 ) -> Iterator[str]:
     unreadable = {*found.changed, *found.missing}
     registered = {event.subject: event for event in events if event.kind == "version registered"}
@@ -114,12 +164,15 @@ def _registrations(
         if event is None:
             yield f"added: version {version.digest} ({version.model}:{version.number}), no event"
             continue
-        yield from _against_event(session, version=version, event=event)
+        state = states.get(version.digest, "")
+        yield from _against_event(session, version=version, event=event, state=state)
         if version.digest not in unreadable:
             yield from _against_evidence(session, version=version, event=event, store=store)
 
 
-def _against_event(session: Session, *, version: Version, event: Event) -> Iterator[str]:
+def _against_event(
+    session: Session, *, version: Version, event: Event, state: str
+) -> Iterator[str]:
     try:
         detail = RegistrationDetail.model_validate_json(event.detail)
     except ValidationError:
@@ -135,8 +188,8 @@ def _against_event(session: Session, *, version: Version, event: Event) -> Itera
     yield from _differences(
         detail.artefacts, present=named, name=lambda path: f"file {path} of {whose}"
     )
-    # The state's own events come with decisions; until then it is as registered.
-    expected = detail.model_dump(exclude={"artefacts"}) | {"created_at": event.at}
+    told = detail.model_dump(exclude={"artefacts", "trained_by", "supersedes"})
+    expected = told | {"created_at": event.at, "state": state}
     for column, value in expected.items():
         if getattr(version, column) != value:
             yield f"changed: {column} of {whose}"
@@ -146,16 +199,16 @@ def _against_evidence(
     session: Session, *, version: Version, event: Event, store: Store
 ) -> Iterator[str]:
     whose = _called(version)
-    place = store.place(version.digest)
-    if not place.is_file():
+    try:
+        evidence = Evidence.model_validate_json(store.get(version.digest).read_bytes())
+    except IntegrityError:
         yield f"missing: {EVIDENCE_NAME} of {whose}"
         return
-    try:
-        evidence = Evidence.model_validate_json(place.read_bytes())
     except ValidationError:
         yield f"changed: {EVIDENCE_NAME} of {whose} is not evidence"
         return
     made = rows.version_values(evidence, number=version.number, created_at=event.at)
+    del made["state"]  # follows from the log, which was compared above
     for column, value in made.items():
         if getattr(version, column) != value:
             yield f"changed: {column} of {whose}"
@@ -185,8 +238,7 @@ def _belongings(session: Session, *, store: Store) -> Iterator[str]:
             continue
         if row.media_type not in named[row.digest]:
             yield f"changed: media type of artefact {row.digest}"
-        place = store.place(row.digest)
-        if place.is_file() and place.stat().st_size != row.size_bytes:
+        if store.size_bytes(row.digest) not in (None, row.size_bytes):
             yield f"changed: size of artefact {row.digest}"
     used = set(session.scalars(select(Version.model)))
     for name in session.scalars(select(Model.name).order_by(Model.name)):

@@ -3,12 +3,22 @@
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from civicbench.evaluation.results import Better, Verdict
 from civicbench.registry.gates import RuleVerdict
 
-State = Literal["draft", "evaluated"]
+State = Literal[
+    "draft",
+    "evaluated",
+    "in review",
+    "approved",
+    "approved with conditions",
+    "refused",
+    "live",
+    "superseded",
+    "withdrawn",
+]
 Kind = Literal["domain", "safety", "general"]
 
 
@@ -96,11 +106,11 @@ class EventFact(_Fact):
     at: datetime
     """When it happened (UTC)."""
     actor: str
-    """Who did it, by the operating system's name."""
+    """Who did it: the person who signed it, or the account on the machine where nobody did."""
     kind: str
     """What happened."""
     subject: str
-    """Digest of the version it happened to."""
+    """What it happened to: a version's digest, a person, a key, or another name."""
     detail: str
     """What is to be known of it, as canonical JSON: the text that the digest covers."""
     previous: str
@@ -130,6 +140,11 @@ class RegistrationDetail(_Fact):
     """Whether every rule of its gate held."""
     artefacts: dict[str, str]
     """sha256 of each file by path."""
+    # Registrations by earlier releases keep their digests.
+    trained_by: tuple[str, ...] = Field(default=(), exclude_if=lambda value: not value)
+    """Accounts that own what training made; not written where not known."""
+    supersedes: tuple[str, ...] = Field(default=(), exclude_if=lambda value: not value)
+    """Drafts of the same weights that this version stands in for, now that it is evaluated."""
 
 
 class VersionSummary(_Fact):
@@ -190,7 +205,41 @@ class Verification(_Fact):
     """Registered versions."""
     files: int
     """Files of the store that versions name."""
+    signatures: int
+    """Signatures that were checked."""
     head: ChainHead
     """The end of the log."""
     leftovers: tuple[str, ...]
     """Files of the store that no version names: left by interrupted registrations, harmless."""
+
+
+class KeyFact(_Fact):
+    """A person's public key."""
+
+    fingerprint: str
+    """sha256 of the public key: its name."""
+    person: str
+    """Whose it is."""
+    public_key: str
+    """The 32 bytes of the Ed25519 public key, in hexadecimal."""
+    added_at: datetime
+    """When it was enrolled (UTC)."""
+    retired_at: datetime | None
+    """When it was retired; None while it may sign."""
+
+
+class PersonFact(_Fact):
+    """A person whom the registry knows."""
+
+    name: str
+    """The name in the registry."""
+    full_name: str
+    """The name for people."""
+    roles: tuple[str, ...]
+    """The roles held now."""
+    accounts: tuple[str, ...]
+    """Accounts on machines that are the person's."""
+    keys: tuple[KeyFact, ...]
+    """Every key, retired ones too."""
+    added_at: datetime
+    """When the registry came to know the person (UTC)."""

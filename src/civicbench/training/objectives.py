@@ -13,6 +13,7 @@ from civicbench.training.examples import (
     conversations_in,
     rows_of_kind,
 )
+from civicbench.training.ordering import rounded_tokens
 from civicbench.training.packing import PackedRows, pack_rows
 
 if TYPE_CHECKING:
@@ -60,8 +61,7 @@ class AnswerLoss:
 
     def loss(self, model: Any, rows: Sequence[int], *, device: torch.device) -> torch.Tensor:
         """Return the summed cross-entropy of the rows' trained tokens, in nats."""
-        packed = pack_rows([self._examples[row] for row in rows], share_beginning=self._share)
-        packed = packed.to(device)
+        packed = _pack([self._examples[row] for row in rows], share=self._share, device=device)
         return functional.cross_entropy(
             answer_logits(model, packed), packed.targets, reduction="sum"
         )
@@ -91,13 +91,20 @@ class PreferenceLoss:
     def loss(self, model: Any, rows: Sequence[int], *, device: torch.device) -> torch.Tensor:
         """Return the summed loss of the pairs; log 2 each where the adapter does nothing."""
         examples = conversations_in([self._pairs[row] for row in rows])
-        packed = pack_rows(examples, share_beginning=self._share).to(device)
+        packed = _pack(examples, share=self._share, device=device)
         answers = [len(example.rendered.completion_ids) for example in examples]
         with torch.no_grad(), model.disable_adapter():
             reference = _answer_log_likelihoods(model, packed, answers)
         gained = _answer_log_likelihoods(model, packed, answers) - reference
         chosen, rejected = gained[0::2], gained[1::2]
         return -functional.logsigmoid(self._beta * (chosen - rejected)).sum()
+
+
+def _pack(examples: Sequence[Example], *, share: bool, device: torch.device) -> PackedRows:
+    packed = pack_rows(examples, share_beginning=share)
+    if device.type == "cpu" and torch.is_autocast_enabled("cpu"):
+        packed = packed.filled_up(rounded_tokens(packed.input_ids.shape[1]))
+    return packed.to(device)
 
 
 def _answer_log_likelihoods(model: Any, rows: PackedRows, answers: Sequence[int]) -> torch.Tensor:

@@ -21,7 +21,6 @@ def build_optimiser(
         groups: The weights, with their share of the learning rate and their weight decay.
         settings: The training settings.
     """
-    on_gpu = any(weight.is_cuda for group in groups for weight in group.weights.values())
     return torch.optim.AdamW(
         [
             {
@@ -32,7 +31,7 @@ def build_optimiser(
             for group in groups
         ],
         lr=settings.learning_rate,
-        fused=on_gpu and settings.kernels == "auto",
+        fused=settings.kernels == "auto",
     )
 
 

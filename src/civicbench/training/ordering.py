@@ -82,3 +82,16 @@ def split_passes(
             return shares
         passes += 1
     return share_out(rows, lengths=lengths, shares=passes)
+
+
+def rounded_tokens(tokens: int) -> int:
+    """Return the length to which a pass is filled up on a processor in bfloat16.
+
+    Its matrix products are made anew for each length, and kept: few lengths spare memory. No pass
+    grows by more than a thirty-second part.
+
+    Args:
+        tokens: The tokens of its rows.
+    """
+    step = max(1, 1 << (tokens // 32).bit_length() - 1) if tokens >= 32 else 1
+    return -(-tokens // step) * step

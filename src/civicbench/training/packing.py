@@ -14,9 +14,9 @@ import torch.nn.functional as functional
 from transformers import AttentionInterface
 
 from civicbench.training.examples import Example
+from civicbench.training.row_attention import BLOCK_QUERIES, RowAttention, RowBlocks, cut_rows
 
 PACKED_ATTENTION = "civicbench_packed_rows"
-_BLOCK_QUERIES = 512
 
 
 @dataclass
@@ -33,6 +33,7 @@ class Segments:
     _masks: dict[tuple[int, int, torch.dtype, torch.device], torch.Tensor] = field(
         default_factory=dict
     )
+    _blocks: RowBlocks | None = None
 
     @property
     def starts(self) -> list[int]:
@@ -43,6 +44,28 @@ class Segments:
         self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *, scale: float
     ) -> torch.Tensor:
         """Return what each token reads, of shape [1, tokens, heads, width].
+
+        Args:
+            query: Of shape [1, heads, tokens, width].
+            key: Of shape [1, key heads, tokens, width].
+            value: Like `key`.
+            scale: Factor of the scores.
+        """
+        if query.device.type != "cpu":
+            return self.attend_row_by_row(query, key, value, scale=scale)
+        if self._blocks is None:
+            self._blocks = cut_rows(self.shared, self.ends)
+        # Full training rotates in float32 what autocast computes in bfloat16.
+        query, key = query.to(value.dtype), key.to(value.dtype)
+        answer: torch.Tensor = RowAttention.apply(  # type: ignore[no-untyped-call]
+            query, key, value, self._blocks, scale
+        )
+        return answer
+
+    def attend_row_by_row(
+        self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *, scale: float
+    ) -> torch.Tensor:
+        """Return the same as `attend`, with PyTorch's own attention for each row.
 
         Args:
             query: Of shape [1, heads, tokens, width].
@@ -76,8 +99,8 @@ class Segments:
         key_heads = key.shape[1]
         before = key.shape[2] - tokens
         read = []
-        for start in range(0, tokens, _BLOCK_QUERIES):
-            end = min(start + _BLOCK_QUERIES, tokens)
+        for start in range(0, tokens, BLOCK_QUERIES):
+            end = min(start + BLOCK_QUERIES, tokens)
             whole = start == 0 and end == tokens
             block = query if whole else query[:, :, start:end]
             answer = functional.scaled_dot_product_attention(
@@ -110,7 +133,6 @@ class PackedRows:
         predicting: Places whose token's successor is trained on, of shape [trained].
         targets: Those successors, of shape [trained].
         segments: Where the rows stand.
-        row_tokens: Tokens of the rows as they are, the shared beginning counted in each.
     """
 
     input_ids: torch.Tensor
@@ -118,7 +140,23 @@ class PackedRows:
     predicting: torch.Tensor
     targets: torch.Tensor
     segments: Segments
-    row_tokens: int
+
+    def filled_up(self, tokens: int) -> "PackedRows":
+        """Return the same with a row of padding after the others, which nothing else sees.
+
+        Args:
+            tokens: Tokens of the whole.
+        """
+        padding = tokens - self.input_ids.shape[1]
+        if padding == 0:
+            return self
+        return PackedRows(
+            functional.pad(self.input_ids, (0, padding)),
+            torch.cat((self.position_ids, torch.arange(padding)[None]), dim=1),
+            self.predicting,
+            self.targets,
+            Segments(self.segments.shared, (*self.segments.ends, tokens)),
+        )
 
     def to(self, device: torch.device) -> "PackedRows":
         """Return the same on a device."""
@@ -128,7 +166,6 @@ class PackedRows:
             self.predicting.to(device),
             self.targets.to(device),
             self.segments,
-            self.row_tokens,
         )
 
 
@@ -160,7 +197,6 @@ def pack_rows(examples: Sequence[Example], *, share_beginning: bool) -> PackedRo
         torch.tensor(predicting),
         torch.tensor(targets),
         Segments(shared, ends),
-        sum(example.length for example in examples),
     )
 
 

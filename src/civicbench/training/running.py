@@ -101,7 +101,7 @@ def train(
         spread_devices=torch.cuda.device_count() if inputs.spread else 1,
     )
     if choose_device() == "cpu":
-        return_large_blocks()
+        return_large_blocks(settings)
     model = build_trainable_model(settings, inputs.prepared, spread=inputs.spread)
     loop = TrainingLoop(
         settings,

@@ -2,13 +2,18 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from civicbench.core.settings import Settings
-from civicbench.models.loading import Quantisation
+from civicbench.models.loading import Precision, Quantisation, fastest_precision
 
 Positive = Annotated[int, Field(gt=0)]
 _ADAPTER_SETTINGS = ("rank", "alpha", "target_modules")
+
+
+def _chosen_precision(value: object) -> object:
+    """Settle "auto" when settings are read: what follows names and keeps what was computed in."""
+    return fastest_precision() if value == "auto" else value
 
 
 class TrainingSettings(Settings):
@@ -56,14 +61,18 @@ class TrainingSettings(Settings):
     """AdamW's weight decay."""
     maximum_gradient_norm: Annotated[float, Field(gt=0)]
     """Gradients with a larger norm are scaled down to it."""
-    precision: Literal["float32", "bfloat16"]
-    """Number format of the base's weights; adapter and optimiser stay in float32."""
+    precision: Annotated[
+        Precision,
+        BeforeValidator(_chosen_precision),
+        WithJsonSchema({"enum": ["auto", "float32", "bfloat16"], "type": "string"}),
+    ]
+    """Format of the base's weights (adapter and optimiser: float32); auto: what is fastest here."""
     max_length_tokens: Positive
     """A row with more tokens is refused before training; nothing is ever cut."""
     gradient_checkpointing: bool
     """Compute activations again in the backward pass, to save memory for time."""
     kernels: Literal["auto", "plain"] = "auto"
-    """auto: on a GPU fused AdamW, and Liger's kernels where installed; plain: PyTorch's own."""
+    """auto: fused AdamW, and on a GPU Liger's kernels where installed; plain: PyTorch's own."""
     held_out_every_steps: Positive | None = None
     """Steps between two held-out losses; null for one at each epoch's end."""
     early_stopping_patience: Positive | None = None

@@ -17,7 +17,7 @@ PASS = PassShape(1200, 240)
 def make_settings(**changes: Any) -> TrainingSettings:
     """Return the method lora's settings with some of them changed."""
     method = load_method("lora").settings.model_dump(mode="json")
-    return TrainingSettings.model_validate({**method, **changes})
+    return TrainingSettings.model_validate({**method, "precision": "float32", **changes})
 
 
 def architecture(name: str) -> Architecture:

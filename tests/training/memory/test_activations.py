@@ -9,7 +9,7 @@ from tests.training.memory.shapes import BFLOAT16, FULL, architecture, make_sett
 
 from civicbench.models.prepare import PreparedModel
 from civicbench.models.rendering import ChatRenderer
-from civicbench.training import packing
+from civicbench.training import row_attention
 from civicbench.training.memory.activations import pass_memory
 from civicbench.training.memory.passes import BLOCK_QUERIES, PassShape, largest_passes
 
@@ -70,4 +70,4 @@ def test_a_checkpointed_pass_keeps_what_passes_between_layers(
 
 
 def test_masks_are_counted_by_the_blocks_that_packing_makes() -> None:
-    assert packing._BLOCK_QUERIES == BLOCK_QUERIES
+    assert row_attention.BLOCK_QUERIES == BLOCK_QUERIES

@@ -5,8 +5,7 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri
-from scipy.stats import t
+from scipy.special import ndtr, ndtri, stdtrit
 
 from civicbench.evaluation.statistics.clusters import Floats
 
@@ -75,7 +74,7 @@ def jackknife_interval(value: float, left_out: Floats) -> tuple[float, float]:
         value: The statistic of all clusters.
         left_out: Its value without each cluster in turn.
     """
-    half = float(t.ppf(_TAILS[1], len(left_out) - 1)) * jackknife_standard_error(left_out)
+    half = float(stdtrit(len(left_out) - 1, _TAILS[1])) * jackknife_standard_error(left_out)
     return value - half, value + half
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t
+from scipy.special import stdtrit
 
 Floats = NDArray[np.float64]
 
@@ -91,7 +91,7 @@ def effective_size(values: Floats, codes: NDArray[np.intp]) -> float:
     items, count = len(values), count_clusters(codes)
     if items < 2 or count == items:
         return float(items)
-    ratio = float(t.ppf(_TAIL, items - 1) / t.ppf(_TAIL, count - 1))
+    ratio = float(stdtrit(items - 1, _TAIL) / stdtrit(count - 1, _TAIL))
     return max(1.0, items / design_effect(values, codes) * ratio**2)
 
 

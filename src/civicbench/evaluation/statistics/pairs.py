@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
+from scipy.special import bdtr
 
 from civicbench.evaluation.results import Estimate
 from civicbench.evaluation.statistics.bootstrap import Statistic
@@ -85,7 +85,7 @@ def mcnemar_exact(first: Sequence[float], second: Sequence[float]) -> float:
     lost = sum(1 for a, b in zip(first, second, strict=True) if b < a)
     if gained + lost == 0:
         return 1.0
-    return float(binomtest(gained, gained + lost, 0.5).pvalue)
+    return min(1.0, 2 * float(bdtr(min(gained, lost), gained + lost, 0.5)))
 
 
 def score_interval(gained: float, lost: float, *, size: float) -> tuple[float, float]:

@@ -2,7 +2,7 @@
 
 import math
 
-from scipy.stats import t
+from scipy.special import stdtrit
 
 from civicbench.evaluation.statistics.bootstrap import jackknife, jackknife_standard_error
 from civicbench.evaluation.statistics.pairs import Contrast
@@ -33,5 +33,5 @@ def minimum_detectable(contrast: Contrast) -> float | None:
     error = jackknife_standard_error(jackknife(contrast.both, contrast.difference))
     if contrast.few:
         error = max(error, contrast.reach * math.sqrt(none_of(contrast.size) / contrast.size))
-    quantiles = float(t.ppf(_ONE_SIDE, clusters - 1) + t.ppf(_POWER, clusters - 1))
+    quantiles = float(stdtrit(clusters - 1, _ONE_SIDE) + stdtrit(clusters - 1, _POWER))
     return min(contrast.reach, quantiles * error)

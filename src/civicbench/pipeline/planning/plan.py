@@ -4,7 +4,7 @@ from pydantic import BaseModel, ConfigDict
 
 from civicbench.datasets.record import SourceFact
 from civicbench.pipeline.planned_data import PlannedData
-from civicbench.registry.gates import Rule
+from civicbench.registry.gates import AnyRule
 
 
 class Part(BaseModel):
@@ -190,5 +190,5 @@ class Plan(Part):
     """The stages, and which stand done."""
     gate: str
     """The gate."""
-    rules: tuple[Rule, ...]
+    rules: tuple[AnyRule, ...]
     """Its rules."""

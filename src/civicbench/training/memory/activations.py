@@ -33,6 +33,7 @@ class PassMemory:
     Attributes:
         kept: Tensors kept for the backward pass by one decoder layer, checkpointing aside.
         between: The tensor that passes from one decoder layer to the next.
+        masks: What attention adds to its scores, once for all layers.
         end: Tensors kept after the last decoder layer, logits aside.
         logits: The output head's results, at their most.
         working: What a layer's backward pass takes beside what is kept.
@@ -41,6 +42,7 @@ class PassMemory:
 
     kept: float
     between: float
+    masks: float
     end: float
     logits: float
     working: float
@@ -65,15 +67,17 @@ def pass_memory(
     groups = shape.attention_heads // shape.key_value_heads
     return PassMemory(
         kept=tokens * _kept_a_token(shape, settings, on_gpu=on_gpu)
-        + _copied_keys(shape, size, number=number)
-        # Full training rotates in float32, so that each layer casts the masks anew.
-        + (groups * size.mask_numbers * number if residual != number else 0),
+        + (_copied_by_rows(shape, size, number=number, residual=residual) if on_gpu else 0),
         between=tokens * width * residual,
+        masks=groups * size.mask_numbers * (residual if on_gpu else FLOAT32),
         end=tokens * (width + 1) * FLOAT32 * (2 if full else 1)
-        + 2 * tokens * shape.head_size * number
-        + groups * size.mask_numbers * residual,
+        + 2 * tokens * shape.head_size * number,
         logits=size.trained_tokens * shape.vocabulary_size * FLOAT32 * _LOGIT_COPIES,
-        working=tokens * _BACKWARD_COPIES[settings.precision] * shape.intermediate_size * number,
+        working=tokens
+        * max(
+            _BACKWARD_COPIES[settings.precision] * shape.intermediate_size * number,
+            0 if on_gpu else _attention_copies(shape),
+        ),
         layer_copies=_layer_copies(shape, settings, number=number),
     )
 
@@ -126,10 +130,21 @@ def _kept_inputs(
     return found
 
 
-def _copied_keys(shape: Architecture, size: PassShape, *, number: int) -> float:
-    """Return bytes of keys and values that each row copies beside the shared beginning's."""
+def _copied_by_rows(shape: Architecture, size: PassShape, *, number: int, residual: int) -> float:
+    """Return bytes that a GPU's attention keeps for each row."""
     keys = shape.key_value_heads * shape.head_size
-    return float(2 * keys * number * size.attended_tokens)
+    # Keys and values of each row, beside those of the shared beginning.
+    copied = 2 * keys * number * size.attended_tokens
+    # Full training rotates in float32, so that each layer casts the masks anew.
+    groups = shape.attention_heads // shape.key_value_heads
+    return float(copied + (groups * size.mask_numbers * number if residual != number else 0))
+
+
+def _attention_copies(shape: Architecture) -> int:
+    """Return bytes a token of what a processor's attention makes in float32 on its way back."""
+    queries = shape.attention_heads * shape.head_size
+    keys = shape.key_value_heads * shape.head_size
+    return FLOAT32 * (4 * queries + 4 * keys)
 
 
 def _layer_copies(shape: Architecture, settings: TrainingSettings, *, number: int) -> float:

@@ -3,24 +3,30 @@
 import ctypes
 import sys
 
+from civicbench.training.settings import TrainingSettings
+
 # mallopt's names of its parameters (malloc.h of the GNU C library).
 _TRIM_THRESHOLD = -1
 _MMAP_THRESHOLD = -3
 _LARGE_BYTES = 1 << 20
 
 
-def return_large_blocks() -> bool:
-    """Let malloc take blocks of a megabyte or more from the system, and give them back when freed.
+def return_large_blocks(settings: TrainingSettings) -> bool:
+    """Let malloc give blocks of a megabyte or more back when freed, where that spares much.
 
     By itself glibc's malloc soon serves blocks of up to 32 MB from a heap that it cuts up, since
     each freed one raises its threshold: gradient checkpointing on SmolLM2-135M then took 3.1 GB
-    where its tensors need 1.0 (benchmarks/memory.py). Called before the model is loaded; the plan
-    of memory counts on it.
+    where its tensors need 1.0 (benchmarks/memory.py). Other runs, whose tensors stay until the way
+    back, would only lose about a tenth of their speed by it. Called before the model is loaded; the
+    plan of memory counts on it.
+
+    Args:
+        settings: The training settings.
 
     Returns:
-        Whether this system's C library is one that can.
+        Whether it was done: this system's C library may be one that cannot.
     """
-    if not sys.platform.startswith("linux"):
+    if not settings.gradient_checkpointing or not sys.platform.startswith("linux"):
         return False
     library = ctypes.CDLL(None)
     try:

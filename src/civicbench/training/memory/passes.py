@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from civicbench.training.examples import Example, PreferencePair, TrainingRows
-from civicbench.training.ordering import StepOrder, share_out, split_passes
+from civicbench.training.ordering import StepOrder, rounded_tokens, share_out, split_passes
 from civicbench.training.settings import TrainingSettings
 
 # Steps that are looked at; a longer run's later steps draw their rows from the same ones.
 _STEPS = 2000
-# Queries that share a mask, as `training.packing` splits long rows.
+# Queries that share a mask, as `training.row_attention` splits long rows.
 BLOCK_QUERIES = 512
 # Steps whose shared beginnings stand for all of an epoch.
 _SAMPLED_STEPS = 50
@@ -27,7 +27,6 @@ class PassShape:
         attended_tokens: Tokens of all rows with the shared beginning counted in each, whose keys
             and values are copied; 0 where nothing is shared.
         mask_numbers: Numbers of all different masks, for one query head a key head.
-        run_row_lengths: Different lengths of rows in the whole run.
         run_pass_lengths: Different lengths of passes in the whole run.
     """
 
@@ -35,7 +34,6 @@ class PassShape:
     trained_tokens: int
     attended_tokens: int = 0
     mask_numbers: int = 0
-    run_row_lengths: int = 0
     run_pass_lengths: int = 0
 
 
@@ -56,7 +54,7 @@ def largest_passes(
     trained = [sum(len(e.rendered.completion_ids) for e in part) for part in parts]
     found = []
     passes = _passes(settings, lengths, processes=processes)
-    row_lengths, pass_lengths = _different(passes, lengths)
+    pass_lengths = _different_lengths(passes, lengths)
     for chosen in _largest(passes, lengths, trained):
         packed = pack_rows(
             [example for row in chosen for example in parts[row]],
@@ -71,7 +69,6 @@ def largest_passes(
                 trained_tokens=len(packed.targets),
                 attended_tokens=sum(shared + n for n in own) if shared else 0,
                 mask_numbers=_mask_numbers(own, shared=shared),
-                run_row_lengths=row_lengths,
                 run_pass_lengths=pass_lengths,
             )
         )
@@ -94,13 +91,12 @@ def estimated_passes(
         processes: How many processes share each step.
     """
     passes = _passes(settings, lengths, processes=processes)
-    row_lengths, pass_lengths = _different(passes, lengths)
+    pass_lengths = _different_lengths(passes, lengths)
     return tuple(
         PassShape(
             sum(lengths[row] for row in rows),
             sum(trained[row] for row in rows),
             mask_numbers=_mask_numbers([lengths[row] for row in rows], shared=0),
-            run_row_lengths=row_lengths,
             run_pass_lengths=pass_lengths,
         )
         for rows in _largest(passes, lengths, trained)
@@ -173,10 +169,9 @@ def _largest(
     return [*by_tokens[:_PACKED], *by_trained[:_PACKED]]
 
 
-def _different(passes: Sequence[list[int]], lengths: Sequence[int]) -> tuple[int, int]:
-    """Return how many different lengths rows have, and how many passes have."""
-    rows = {lengths[row] for rows in passes for row in rows}
-    return len(rows), len({sum(lengths[row] for row in rows) for rows in passes})
+def _different_lengths(passes: Sequence[list[int]], lengths: Sequence[int]) -> int:
+    """Return how many different lengths passes have, rounded as bfloat16 passes are."""
+    return len({rounded_tokens(sum(lengths[row] for row in rows)) for rows in passes})
 
 
 def _steps(settings: TrainingSettings, rows: int) -> list[list[int]]:

@@ -38,12 +38,9 @@ _UPDATE_COPIES = 2
 # What a process holds beside tensors: on a CPU threads' stacks, code that oneDNN makes and what
 # malloc keeps; on a GPU the CUDA context and cuBLAS's workspace.
 _CPU_CONSTANT = {"float32": 30e6, "bfloat16": 60e6}
-# In bfloat16 a processor's kernels are made for each shape and never dropped: measured 4.1 MB a
-# length of row in attention and 8 MB a length of pass in SmolLM2-135M's matrix products, of which
-# oneDNN keeps 1,024, about ten for each length.
-_ROW_KERNEL_BYTES = 4.1e6
+# In bfloat16 a processor's kernels are made for each shape and never dropped: measured 8 MB a
+# length of pass in SmolLM2-135M's matrix products.
 _PASS_KERNEL_BYTES = 8e6
-_MOST_PASS_LENGTHS = 100
 _GPU_CONSTANT = 0.7e9
 # Share of activations and logits that malloc, or CUDA's caching allocator, leaves unused between.
 _CPU_FRAGMENTS = {"float32": 0.03, "bfloat16": 0.1}
@@ -132,10 +129,10 @@ def _plan_pass(
     needs = pass_memory(shape, settings, size, on_gpu=on_gpu)
     layers = shape.layers * part
     if settings.gradient_checkpointing:
-        kept = layers * needs.between + needs.end
+        kept = layers * needs.between + needs.masks + needs.end
         recomputed = needs.kept + needs.layer_copies
     else:
-        kept = layers * (needs.kept + needs.layer_copies) + needs.end
+        kept = layers * (needs.kept + needs.layer_copies) + needs.masks + needs.end
         recomputed = 0.0
     # With one pass a step the gradients are none before the backward pass begins.
     again = settings.gradient_accumulation_steps > 1 or settings.micro_batch_tokens is not None
@@ -182,8 +179,7 @@ def _plan_pass(
 def _kernel_bytes(settings: TrainingSettings, size: PassShape) -> float:
     if settings.precision == "float32":
         return 0.0
-    passes = min(size.run_pass_lengths, _MOST_PASS_LENGTHS)
-    return _ROW_KERNEL_BYTES * size.run_row_lengths + _PASS_KERNEL_BYTES * passes
+    return _PASS_KERNEL_BYTES * size.run_pass_lengths
 
 
 def base_bytes(shape: Architecture, settings: TrainingSettings) -> float:
@@ -212,7 +208,7 @@ def _dequantised(shape: Architecture, settings: TrainingSettings) -> float:
 
 
 def _update_bytes(shape: Architecture, settings: TrainingSettings, *, on_gpu: bool) -> float:
-    if on_gpu and settings.kernels == "auto":
+    if settings.kernels == "auto":
         return 0.0
     if on_gpu:  # PyTorch updates all weights at once, with one temporary tensor for each
         return float(FLOAT32 * trained_parameters(shape, settings))

@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from civicbench.registry.migrations.refusals import refuse, write_once
+
 revision = "0001"
 down_revision = None
 branch_labels = None
@@ -26,8 +28,7 @@ def upgrade() -> None:
     _create_versions()
     _create_findings()
     _create_events()
-    if op.get_bind().dialect.name == "sqlite":
-        _create_sqlite_triggers()
+    _create_triggers()
 
 
 def _create_versions() -> None:
@@ -137,38 +138,20 @@ def _create_events() -> None:
     op.create_index("ix_events_subject", "events", ["subject"])
 
 
-def _create_sqlite_triggers() -> None:
+def _create_triggers() -> None:
     for table, key in _KEYS.items():
-        # INSERT OR REPLACE deletes without firing delete triggers, so it is refused on its own.
         same = " AND ".join(f"{column} = NEW.{column}" for column in key)
         if table == "versions":
             same = f"({same}) OR (model = NEW.model AND number = NEW.number)"
-        _refuse(
-            f"{table}_never_replaced",
-            when=f"BEFORE INSERT ON {table} WHEN EXISTS (SELECT 1 FROM {table} WHERE {same})",  # noqa: S608
-            message=f"{table}: a row is written once",
-        )
-        _refuse(
-            f"{table}_never_deleted",
-            when=f"BEFORE DELETE ON {table}",
-            message=f"{table}: nothing is deleted",
-        )
-        of = f"OF {_VERSION_ONCE} " if table == "versions" else ""
-        _refuse(
-            f"{table}_never_updated",
-            when=f"BEFORE UPDATE {of}ON {table}",
-            message=f"{table}: a row is written once",
-        )
-    _refuse(
+        write_once(table, same=same, updates=f"OF {_VERSION_ONCE} " if table == "versions" else "")
+    postgres = op.get_bind().dialect.name == "postgresql"
+    differs = "IS DISTINCT FROM" if postgres else "IS NOT"
+    refuse(
         "events_in_order",
         when="BEFORE INSERT ON events WHEN"
-        " NEW.sequence IS NOT (SELECT coalesce(max(sequence), 0) + 1 FROM events)"
-        " OR NEW.previous IS NOT coalesce("
+        f" NEW.sequence {differs} (SELECT coalesce(max(sequence), 0) + 1 FROM events)"
+        f" OR NEW.previous {differs} coalesce("
         "(SELECT digest FROM events ORDER BY sequence DESC LIMIT 1),"
         " '0000000000000000000000000000000000000000000000000000000000000000')",
         message="events: the log is appended in order",
     )
-
-
-def _refuse(name: str, *, when: str, message: str) -> None:
-    op.execute(f"CREATE TRIGGER {name} {when} BEGIN SELECT RAISE(ABORT, '{message}'); END")

@@ -1,0 +1,1 @@
+"""The record that the UK Algorithmic Transparency Recording Standard (ATRS) asks for."""
