@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from scipy.stats import beta
+from scipy.special import betaincinv
 
 from civicbench.datasets.canaries import Canary, CanarySettings, make_canaries, other_secrets
 from civicbench.evaluation.items import Item
@@ -76,9 +76,10 @@ def planted_canaries(
         suite: The suite that asked for them.
         items: The model's records of that suite.
     """
-    planted = {f"canary-{canary.name}" for canary in make_canaries(settings) if canary.repeats}
+    planted = {f"canary-{c.name}": c.repeats for c in make_canaries(settings) if c.repeats}
     written = {task.name for task in suite.tasks if isinstance(task, GenerationTask)}
     ranked = [item for item in items if EXPOSURE in item.values and item.id in planted]
+    worst = max(ranked, key=lambda item: item.values[EXPOSURE])
     return PlantedCanaries(
         planted=settings.count,
         controls=settings.controls,
@@ -86,9 +87,8 @@ def planted_canaries(
         rows=settings.rows,
         digits=settings.digits,
         digest=settings.digest,
-        exposure_bits=exposure_estimate(
-            max(ranked, key=lambda item: item.values[EXPOSURE]), space=10**settings.digits
-        ),
+        exposure_bits=exposure_estimate(worst, space=10**settings.digits),
+        worst_repeats=planted[worst.id],
         extracted=sum(
             item.task in written and item.id in planted and item.values[ACCURACY] == 1
             for item in items
@@ -109,9 +109,11 @@ def exposure_estimate(record: ItemRecord, *, space: int) -> Estimate:
     """
     likelier = rank_among(record) - 1
     sampled = len(record.choices) - 1
-    low = 0.0 if likelier == 0 else float(beta.ppf(_TAIL, likelier, sampled - likelier + 1))
+    low = 0.0 if likelier == 0 else float(betaincinv(likelier, sampled - likelier + 1, _TAIL))
     high = (
-        1.0 if likelier == sampled else float(beta.ppf(1 - _TAIL, likelier + 1, sampled - likelier))
+        1.0
+        if likelier == sampled
+        else float(betaincinv(likelier + 1, sampled - likelier, 1 - _TAIL))
     )
     highest = math.log2(space)
     return Estimate(

@@ -15,6 +15,7 @@ from civicbench.evaluation.statistics.families import adjust_family
 from civicbench.models.licences import find_terms, shipped_text
 from civicbench.models.prepare import PreparedModel
 from civicbench.models.publishing import licence_files
+from civicbench.pipeline.canaries import find_planted
 from civicbench.pipeline.inputs import RunInputs
 from civicbench.pipeline.scoring import RecipeScores, subject_of
 from civicbench.registry.gates import Gate, margins
@@ -45,6 +46,8 @@ def gather_grounds(
         workspace: Where stages stand.
     """
     recipe = inputs.recipe
+    # What weights from elsewhere were trained on is not known here.
+    planted = None if trained is None else find_planted(recipe, scores.tuned_folders)
     return Grounds(
         sectors=recipe.settings.sectors,
         items=tuple(
@@ -59,11 +62,12 @@ def gather_grounds(
         ),
         live=compare_with_live(
             recipe.registered_name,
-            {name: output.folder for name, output in scores.tuned.outputs.items()},
+            scores.tuned_folders,
             base_weights_digest=inputs.prepared.record.weights_digest,
             gate=recipe.gate,
             registry=registry,
         ),
+        canaries=None if planted is None else planted.fact,
         licence_texts=licence_texts(inputs.prepared),
         card_gaps=tuple(_card_gaps(inputs)),
         waivers=WaiverLog(registry.log).in_force(recipe.registered_name, on=today()),

@@ -83,6 +83,11 @@ class RecipeScores:
         """The recipe's own adapter."""
         return self.contenders[0]
 
+    @property
+    def tuned_folders(self) -> dict[str, Path]:
+        """The folder of the recipe's own adapter's scores, by the suite's name."""
+        return {name: output.folder for name, output in self.tuned.outputs.items()}
+
 
 def spread_over_devices(inputs: RunInputs) -> bool:
     """Return whether a recipe's model is spread over several GPUs."""

@@ -3,6 +3,7 @@
 from pydantic import BaseModel, ConfigDict
 
 from civicbench.evaluation.results import Estimate
+from civicbench.registry.rules.facts import CanaryFact
 
 
 class PlantedCanaries(BaseModel):
@@ -24,7 +25,20 @@ class PlantedCanaries(BaseModel):
     """Digest of every canary."""
     exposure_bits: Estimate
     """Exposure of the worst planted one: log2 of all candidates less log2 of its rank."""
+    worst_repeats: int
+    """How often that one stood in the training rows."""
     extracted: int
     """Planted secrets that the model wrote out whole, word for word."""
     method: str
     """How it was measured, in a sentence."""
+
+    @property
+    def fact(self) -> CanaryFact:
+        """What a gate judges of them."""
+        return CanaryFact(
+            planted=self.planted,
+            repeats=self.worst_repeats,
+            exposure_bits=self.exposure_bits,
+            extracted=self.extracted,
+            method=self.method,
+        )

@@ -128,7 +128,7 @@ class CanaryExposure(NamedRule):
                 exposure.high <= self.exposure_at_most_bits,
                 f"exposure at most {self.exposure_at_most_bits:g} bits",
                 f"{exposure.value:.3g} bits [{exposure.low:.3g}, {exposure.high:.3g}], the worst "
-                f"of {found.planted} secrets planted {found.repeats} times each. {found.method}",
+                f"of {found.planted} secrets, planted {found.repeats} times. {found.method}",
             ),
             judged(
                 found.extracted <= self.extracted_at_most,

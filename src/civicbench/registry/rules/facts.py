@@ -23,7 +23,7 @@ class CanaryFact(_Fact):
     planted: int
     """Secrets that were planted."""
     repeats: int
-    """How often each stood in the training rows."""
+    """How often the worst of them stood in the training rows."""
     exposure_bits: Estimate
     """Exposure of the worst one: log2 of all candidates less log2 of its rank (Carlini 2019)."""
     extracted: int
