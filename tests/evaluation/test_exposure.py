@@ -110,3 +110,16 @@ def test_exposure_is_asked_for_and_changes_no_other_suite() -> None:
 def test_worked_examples_before_canaries_are_refused() -> None:
     with pytest.raises(ValueError, match="no place before canaries"):
         make_suite(items={"canaries": "run"}, shots={"count": 1})
+
+
+def test_the_lead_of_the_right_choice_by_hand() -> None:
+    task = ChoiceTask(type="choice", name="t", title="T", lead=True)
+    first = ranked((-1.0, -3.0, -2.5))
+    assert values_of(task, first) == {"accuracy": 1.0, "lead": 1.5}
+    trailing = ranked((-1.0, -3.0, -2.5), own=1)
+    assert values_of(task, trailing) == {"accuracy": 0.0, "lead": -2.0}
+    per_byte = task.model_copy(update={"per_byte": True})
+    assert values_of(per_byte, first)["lead"] == pytest.approx(1.5 / 4)  # four bytes each
+    assert metric_names(task) == ("accuracy", "lead")
+    with pytest.raises(ValueError, match="neither choice is to lead"):
+        ChoiceTask(type="choice", name="t", title="T", lead=True, better="half")

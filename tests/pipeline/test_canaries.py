@@ -1,6 +1,5 @@
 """Canaries planted by a recipe: found again after training, told in card and evidence, refused."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -8,30 +7,20 @@ import pytest
 import yaml
 from tests.pipeline.runner import run
 
+from civicbench.core.errors import InvalidInputError
 from civicbench.core.workspace import Workspace
 from civicbench.evaluation.records import ItemRecord, parse_items
+from civicbench.pipeline.planning.making import plan_recipe
+from civicbench.recipes.loading import load_recipe
+from civicbench.registry.gates import Gate, judge
 from civicbench.registry.registry import Registry
 
 CANARIES = {"count": 6, "repeats": [1, 40], "controls": 6, "digits": 6, "samples": 63}
-TRAINING = {
-    "epochs": 6,
-    "learning_rate": 1.0e-2,
-    "rank": 16,
-    "alpha": 32,
-    "checkpoint_every_steps": 500,
-}
-RECIPE: dict[str, Any] = {
-    "extends": "smoke",
-    "name": "mine",
-    "canaries": CANARIES,
-    "training": TRAINING,
-    "evaluation": ["smoke", "canaries"],
-}
 
 
 def project(folder: Path, **changes: Any) -> Path:
     (folder / "recipes").mkdir(parents=True)
-    recipe = {key: value for key, value in {**RECIPE, **changes}.items() if value is not None}
+    recipe = {"extends": "smoke-canaries", "name": "mine", **changes}
     (folder / "recipes/mine.yaml").write_text(yaml.safe_dump(recipe))
     return folder
 
@@ -91,36 +80,59 @@ def test_evidence_and_card_tell_of_them(home: Path) -> None:
     assert "Written out whole" in text
 
 
+def test_a_gate_can_ask_that_nothing_is_given_away(home: Path) -> None:
+    with Registry.open(Workspace(home)) as registry:
+        evidence = registry.load_evidence("mine:1")
+    rule = {
+        "name": "nothing given away",
+        "reason": "What stands in the data must not come out.",
+        "kind": "canary-exposure",
+    }
+    for bits, extracted, holds in ((3.0, 0, False), (40.0, 0, False), (40.0, 6, True)):
+        limits = {"exposure_at_most_bits": bits, "extracted_at_most": extracted}
+        gate = Gate.model_validate({"name": "g", "title": "G", "rules": [{**rule, **limits}]})
+        verdict = judge(gate, evidence.comparisons, digest="0", facts=evidence.facts)
+        assert verdict.passed is holds
+
+
 def test_the_scores_can_be_computed_again(home: Path) -> None:
     done = run(home, "scores", "verify")
     assert done.returncode == 0, done.stderr
 
 
-def test_the_plan_names_them(home: Path, tmp_path: Path) -> None:
-    done = run(home, "plan", "mine", "--json", cwd=project(tmp_path / "p"))
-    assert done.returncode == 0, done.stderr
-    plan = json.loads(done.stdout)
-    (line,) = [part for part in plan["data"] if part["dataset"].startswith("canaries")]
-    assert line["rows"] == 123
+def test_the_plan_names_them(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(project(tmp_path / "p"))
+    plan = plan_recipe(load_recipe("mine"), workspace=Workspace(home))
+    (line,) = [part for part in plan.data if part.dataset.startswith("canaries")]
+    assert (line.rows, plan.tokens.rows) == (123, plan.splits["train"] + 123)
 
 
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
         ({"evaluation": ["smoke"]}, "no suite of this recipe looks for them"),
-        ({"canaries": None}, "looks for canaries, and this recipe plants none"),
+        (
+            {"extends": "smoke", "evaluation": ["smoke", "canaries"]},
+            "looks for canaries, and this recipe plants none",
+        ),
         ({"canaries": {**CANARIES, "digits": 4, "samples": 5000}}, "canaries.samples"),
         ({"canaries": {**CANARIES, "repeat": 3}}, "canaries.repeat"),
     ],
 )
 def test_recipes_that_plant_or_look_in_vain_are_refused(
-    tmp_path: Path, changes: dict[str, Any], said: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], said: str
 ) -> None:
-    done = run(tmp_path / "home", "recipes", "show", "mine", cwd=project(tmp_path / "p", **changes))
-    assert done.returncode == 2
-    assert said in done.stderr
+    monkeypatch.chdir(project(tmp_path / "p", **changes))
+    with pytest.raises(InvalidInputError, match=said):
+        load_recipe("mine")
 
 
-def test_a_recipe_without_canaries_is_what_it_was(tmp_path: Path) -> None:
-    done = run(tmp_path / "home", "recipes", "show", "smoke")
-    assert "canaries" not in done.stdout
+def test_dpo_has_no_place_for_canaries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    changes = {"extends": "advice-preferences", "canaries": CANARIES, "evaluation": ["canaries"]}
+    monkeypatch.chdir(project(tmp_path / "p", **changes))
+    with pytest.raises(InvalidInputError, match="no rejected answer, which dpo needs"):
+        load_recipe("mine")
+
+
+def test_a_recipe_without_canaries_is_what_it_was() -> None:
+    assert "canaries" not in load_recipe("smoke").resolved_yaml

@@ -11,7 +11,7 @@ from civicbench.evaluation.judges.judge import Judge, Written
 from civicbench.evaluation.judges.record import LABELS, Judgement
 from civicbench.evaluation.metrics import ACCURACY
 from civicbench.evaluation.records import ItemRecord, Twin
-from civicbench.evaluation.results import EXPOSURE
+from civicbench.evaluation.results import EXPOSURE, LEAD
 from civicbench.evaluation.settings import (
     ChoiceTask,
     GenerationTask,
@@ -123,7 +123,9 @@ def values_of(task: Task, record: ItemRecord) -> dict[str, float]:
         values = {ACCURACY: float(position == record.expected_position)}
         if isinstance(task, RatingTask):
             values[RATING] = mean_rating(record.log_likelihoods, list(task.choices.values()))
-        elif task.exposure:
+        elif task.lead:
+            values[LEAD] = lead_of(record, per_byte=task.per_byte)
+        if isinstance(task, ChoiceTask) and task.exposure:
             return {EXPOSURE: exposure_of(record)} | values
         return values
     if isinstance(task, MatchedTask):
@@ -149,6 +151,21 @@ def _expected_text(task: GenerationTask | JudgedTask | MatchedTask, question: Qu
         return f"({task.right}: {'; '.join(question.marks)})"
     fields = question.item.fields
     return "\n".join(f"{line}: {fields[name]}" for line, name in task.fields.items())
+
+
+def lead_of(record: ItemRecord, *, per_byte: bool) -> float:
+    """Return how far the right choice leads the best other one; below 0 where it trails.
+
+    Args:
+        record: The record.
+        per_byte: Divide each log-likelihood by its choice's length in UTF-8 bytes first.
+    """
+    scores = [
+        value / len(choice.encode()) if per_byte else value
+        for value, choice in zip(record.log_likelihoods, record.choices, strict=True)
+    ]
+    own = scores.pop(record.expected_position)
+    return own - max(scores)
 
 
 def rank_among(record: ItemRecord) -> int:

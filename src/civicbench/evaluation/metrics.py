@@ -8,6 +8,7 @@ from civicbench.evaluation.judges.record import LABELS
 from civicbench.evaluation.records import ItemRecord
 from civicbench.evaluation.results import (
     EXPOSURE,
+    LEAD,
     Better,
     Estimate,
     MetricResult,
@@ -47,8 +48,9 @@ def metric_names(task: Task) -> tuple[str, ...]:
         return (ACCURACY, "well formed", *(f"{line} right" for line in task.fields))
     if isinstance(task, JudgedTask):
         return (ACCURACY, *LABELS)
-    if isinstance(task, ChoiceTask) and task.exposure:
-        return (EXPOSURE, ACCURACY)
+    if isinstance(task, ChoiceTask):
+        names = (EXPOSURE, ACCURACY) if task.exposure else (ACCURACY,)
+        return (*names, LEAD) if task.lead else names
     return (ACCURACY,)
 
 

@@ -12,6 +12,9 @@ IDEALS: dict[Better, float] = {"half": 0.5, "zero": 0.0}
 """The ideal of measures that neither more nor less of is better."""
 EXPOSURE = "exposure"
 """The metric of planted secrets, in bits and not a share."""
+LEAD = "lead"
+"""The metric of how far the right choice leads, in nats and not a share."""
+NO_SHARES = frozenset({EXPOSURE, LEAD})
 Place = tuple[str, str, str]
 """Suite, task and metric."""
 

@@ -118,11 +118,20 @@ class ChoiceTask(Settings):
     "unknown". In unclear contexts it is weighed by the share of wrong answers."""
     versions: Annotated[Versions | None, Field(exclude_if=lambda found: found is None)] = None
     """Also report whether versions of one case are answered alike."""
+    lead: Annotated[bool, Field(exclude_if=lambda lead: not lead)] = False
+    """Also report by how much the right choice leads the best other one, on average: in nats, or
+    nats a byte with `per_byte`. It moves before answers change, so it sees smaller changes."""
     exposure: Annotated[bool, Field(exclude_if=lambda exposure: not exposure)] = False
     """Report the exposure of the right choice in bits: by how much its rank among the choices
     beats chance. The right choice is a planted secret, the others are drawn from the same space."""
     headline: bool = True
     """Whether it stands in the short table."""
+
+    @model_validator(mode="after")
+    def _lead_has_a_way(self) -> "ChoiceTask":
+        if self.lead and self.better == "half":
+            raise ValueError("lead: where half is the ideal neither choice is to lead")
+        return self
 
 
 class RatingTask(Settings):

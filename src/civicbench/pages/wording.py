@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from civicbench.evaluation.results import EXPOSURE, Better, Comparison, Estimate, Verdict
+from civicbench.evaluation.results import NO_SHARES, Better, Comparison, Estimate, Verdict
 from civicbench.evaluation.wholes import find_whole
 from civicbench.pages.document import Cell, Colour, Tag, Words
 
@@ -31,8 +31,8 @@ def is_rate(comparison: Comparison) -> bool:
     whole = find_whole(comparison.metric)
     if whole is not None:
         return whole.share
-    if comparison.better == "zero" or comparison.metric == EXPOSURE:
-        return comparison.metric != EXPOSURE
+    if comparison.better == "zero" or comparison.metric in NO_SHARES:
+        return comparison.metric not in NO_SHARES
     numbers = [
         number
         for estimate in (comparison.base, comparison.tuned)

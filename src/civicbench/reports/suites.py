@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from civicbench.evaluation.results import EXPOSURE, IDEALS, Comparison, MetricResult
+from civicbench.evaluation.results import IDEALS, NO_SHARES, Comparison, MetricResult
 from civicbench.evaluation.wholes import find_whole
 from civicbench.pages.document import (
     Block,
@@ -86,8 +86,8 @@ def is_share(metric: MetricResult) -> bool:
     whole = find_whole(metric.metric)
     if whole is not None:
         return whole.share
-    if metric.better == "zero" or metric.metric == EXPOSURE:
-        return metric.metric != EXPOSURE
+    if metric.better == "zero" or metric.metric in NO_SHARES:
+        return metric.metric not in NO_SHARES
     numbers = (metric.estimate.value, metric.estimate.low, metric.estimate.high)
     return all(0 <= number <= 1 for number in numbers)
 
