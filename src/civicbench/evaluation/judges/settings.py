@@ -34,7 +34,7 @@ class TrainedJudging(Settings):
     type: Literal["trained"]
     """The sort of judge."""
     settings: ClassifierSettings = ClassifierSettings()
-    """How the classifier is trained."""
+    """What the classifier reads of an answer, and how phrases are weighed."""
     classifier: Sha256 | None
     """Digest of the classifier that these files and settings give; one that differs is refused.
     null while it is not known: `civicbench judge build` prints it."""
