@@ -17,7 +17,7 @@ from civicbench.models.catalogue import load_model_entry
 from civicbench.models.loading import Precision
 
 # Raised by hand when the same settings would give another label.
-RULES_VERSION = 1
+RULES_VERSION = 2
 _KIND = "configs/judges/{name}.yaml"
 
 
