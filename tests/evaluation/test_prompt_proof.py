@@ -12,8 +12,9 @@ from transformers import PreTrainedModel
 
 from civicbench.core.errors import InvalidInputError, WorkFailedError
 from civicbench.evaluation import tasks as tasks_module
-from civicbench.evaluation.items import Shot, put_shots_before, questions_of, read_shots
+from civicbench.evaluation.items import questions_of
 from civicbench.evaluation.prompt_proof import named_differences, prove_prompts
+from civicbench.evaluation.shots import Shot, put_shots_before, read_shots
 from civicbench.models.prepare import PreparedModel
 from civicbench.models.rendering import ChatRenderer, Message
 

@@ -18,6 +18,7 @@ from civicbench.core.progress import Reporter
 from civicbench.core.workspace import Workspace
 from civicbench.datasets.building import build_snapshot, load_dataset_settings
 from civicbench.evaluation.items import Question, questions_of
+from civicbench.evaluation.public.settings import PublicItems
 from civicbench.evaluation.scorer.engines import LocalEngine
 from civicbench.evaluation.scorer.language_model import EngineLM
 from civicbench.evaluation.scorer.reading import Reader
@@ -27,10 +28,11 @@ from civicbench.models.catalogue import load_model_entry
 from civicbench.models.loading import load_base
 from civicbench.models.prepare import PreparedModel, find_prepared, prepare_model
 from civicbench.models.rendering import ChatRenderer, load_renderer
-from civicbench.pipeline.inputs import suite_items
+from civicbench.pipeline.suite_items import suite_items
 
 QUIET = Reporter(live=False)
-SUITES = list_suites()
+# Public suites read files that a fresh clone does not have.
+SUITES = [s for s in list_suites() if not isinstance(s.settings.items, PublicItems)]
 NAMES = [suite.settings.name for suite in SUITES]
 TOLERANCE_NATS = 1e-4
 Asked = tuple[tuple[str, str], list[int], list[int]]
@@ -46,7 +48,12 @@ def snapshot_of(suite: Suite, home: Path) -> Path:
 
 def questions(suite: Suite, home: Path, *, every: int) -> list[tuple[object, Question]]:
     """Return the questions of a suite's tasks, or every so manieth of them."""
-    items = suite_items(suite, snapshot=snapshot_of(suite, home))
+    items = suite_items(
+        suite,
+        snapshot=snapshot_of(suite, home),
+        workspace=Workspace(home),
+        reporter=QUIET,
+    )
     return [
         (task, question)
         for task in suite.settings.tasks

@@ -20,6 +20,7 @@ _FILES = {
     "suite": "evaluation/*/suite.yaml",
     "model": "configs/models/*.yaml",
     "gate": "configs/gates/*.yaml",
+    "judge": "configs/judges/*.yaml",
     "hardware": "configs/hardware/*.yaml",
     "licence": "configs/licences/*.yaml",
     "tracker": "configs/trackers/*.yaml",

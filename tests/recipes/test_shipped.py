@@ -5,6 +5,8 @@ import pytest
 from civicbench.core.content import list_content, shipped_content_root
 from civicbench.core.digests import digest_files
 from civicbench.core.workspace import Workspace
+from civicbench.evaluation.public.settings import PublicItems
+from civicbench.evaluation.suites import list_suites
 from civicbench.models.catalogue import list_model_entries
 from civicbench.pipeline.planning.making import plan_recipe
 from civicbench.recipes.loading import list_recipes, load_recipe
@@ -67,6 +69,10 @@ def test_every_llama_of_the_catalogue_asks_for_its_name() -> None:
         assert entry.licence.display == "Built with Llama"
 
 
+# Public suites are there to be named in a recipe: evaluation/README.md lists them.
+_PUBLIC = {s.settings.name for s in list_suites() if isinstance(s.settings.items, PublicItems)}
+
+
 def test_every_part_that_is_shipped_is_used_or_listed() -> None:
     recipes = [load_recipe(name) for name in _SHIPPED]
     for kind, used in (
@@ -78,7 +84,10 @@ def test_every_part_that_is_shipped_is_used_or_listed() -> None:
             | {mixed.dataset for recipe in recipes for mixed in recipe.settings.mixing}
             | _WITHOUT_A_RECIPE,
         ),
-        ("evaluation/{name}/suite.yaml", {s for r in recipes for s in r.settings.evaluation}),
+        (
+            "evaluation/{name}/suite.yaml",
+            {s for r in recipes for s in r.settings.evaluation} | _PUBLIC,
+        ),
     ):
         assert set(list_content(kind)) == used
     # Methods that no recipe uses are there to be chosen: training/README.md lists them.

@@ -15,6 +15,7 @@ from civicbench.pages.document import (
     Words,
     words,
 )
+from civicbench.pages.judges import describe_judges, judges_of
 from civicbench.pages.wording import (
     explain_verdict,
     format_count,
@@ -61,6 +62,8 @@ def describe_results(evidence: Evidence) -> Section:
         blocks.append(_table("Results in short", headline, evidence=evidence))
     else:
         blocks.append(Caution("No headline result was measured."))
+    results = [result for suite in evidence.suites for result in (suite.base, suite.tuned)]
+    blocks.extend(describe_judges(judges_of(results)))
     blocks.extend((_suites(evidence), _all_results(evidence), *_flags(evidence)))
     return Section("results", "Results", tuple(blocks))
 

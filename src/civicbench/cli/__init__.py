@@ -20,6 +20,7 @@ from civicbench.cli.gates import gates
 from civicbench.cli.importing import evaluate_version, import_version
 from civicbench.cli.jobs import cancel, jobs
 from civicbench.cli.launching import launch
+from civicbench.cli.judging import judge
 from civicbench.cli.listing import datasets, models, recipes
 from civicbench.cli.mirror import mirror
 from civicbench.cli.people import keys, people
@@ -78,7 +79,7 @@ def application(offline: bool) -> None:
 for _command in (
     init, plan, run, train, launch, evaluate, scores, compare, registry, gates, card, models,
     datasets, recipes, chat, export, publish, mirror, doctor, people, keys, jobs, cancel, sweep,
-    sweeps,
+    sweeps, judge,
 ):  # fmt: skip
     application.add_command(_command)
 for _command in (atrs, dossier):

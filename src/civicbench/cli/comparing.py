@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from civicbench.cli.comparisons import print_comparisons
+from civicbench.cli.comparisons import print_comparisons, print_judges
 from civicbench.cli.output import print_json
 
 
@@ -47,6 +47,7 @@ def compare(versions: tuple[str, ...], folder: Path | None, as_json: bool) -> No
         if len(report.comparisons) > 1:
             click.echo(f"{label} against {report.first.label}")
         print_comparisons(comparisons, columns=(report.first.label, label))
+    print_judges(scored.result for model in report.models for scored in model.suites.values())
     if written is not None:
         click.echo(f"Report: {written}")
 

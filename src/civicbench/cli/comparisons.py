@@ -1,6 +1,6 @@
 """Comparisons of two models as a table on the terminal."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -8,7 +8,7 @@ import click
 from civicbench.cli.output import print_table
 
 if TYPE_CHECKING:
-    from civicbench.evaluation.results import Comparison, Estimate
+    from civicbench.evaluation.results import Comparison, Estimate, SuiteResult
 
 
 def print_comparisons(
@@ -43,6 +43,14 @@ def print_comparisons(
         )
     if any(c.better in ("half", "zero") for c in comparisons):
         click.echo("Where 50 % or a gap of 0 is the ideal, the difference says how much nearer.")
+
+
+def print_judges(results: "Iterable[SuiteResult]") -> None:
+    """Print how far the judges behind some results agree with people."""
+    from civicbench.pages.judges import judges_of, tell_agreement
+
+    for judge in judges_of(results):
+        click.echo(tell_agreement(judge))
 
 
 def _value(value: float, *, rate: bool) -> str:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from civicbench.cli.comparisons import print_comparisons
+from civicbench.cli.comparisons import print_comparisons, print_judges
 from civicbench.cli.output import print_json, print_table
 from civicbench.cli.stopping import stops_when_asked
 from civicbench.cli.working import overrides_argument, recipe_argument
@@ -81,7 +81,7 @@ def evaluate(
             ranks=ranks,
         )
     command = evaluate_command(recipe, overrides=overrides, also=also, repeats=repeats)
-    report = report_on(done, recipe=loaded, command=command)
+    report = report_on(done, recipe=loaded, command=command, workspace=workspace)
     paths = write_evaluation_report(report, folder=folder, workspace=workspace)
     if as_json:
         print_json(
@@ -99,6 +99,7 @@ def evaluate(
         if len(done.scores.contenders) > 1:
             click.echo(f"{found.contender.label} against its base")
         print_comparisons(found.comparisons)
+    print_judges(scored.result for model in report.models for scored in model.suites.values())
     for record in done.noise:
         _print_noise(record)
     for suite, output in done.scores.tuned.outputs.items():
@@ -195,6 +196,7 @@ def verify(folders: tuple[Path, ...], as_json: bool) -> None:
     FOLDERS are score folders, or their names in the workspace; all of them where none is named.
     """
     from civicbench.core.workspace import Workspace
+    from civicbench.evaluation.judges.preparing import find_judges
     from civicbench.evaluation.verifying import score_folders, verify_scores
 
     here = Workspace.locate().scores
@@ -203,7 +205,8 @@ def verify(folders: tuple[Path, ...], as_json: bool) -> None:
         chosen = score_folders(here)
         if not chosen:
             raise InvalidInputError("no scores stand here", where=str(here))
-    found = [verify_scores(folder) for folder in chosen]
+    judges = find_judges(workspace=Workspace.locate())
+    found = [verify_scores(folder, judges=judges) for folder in chosen]
     if as_json:
         print_json([verified.model_dump(mode="json") for verified in found])
         return
@@ -213,3 +216,32 @@ def verify(folders: tuple[Path, ...], as_json: bool) -> None:
         [(v.suite, v.model, str(v.items), str(v.metrics), Path(v.folder).name) for v in found],
     )
     click.echo("every number follows from the stored answers")
+    trusted = sum(v.labels_not_judged_again for v in found)
+    if trusted:
+        click.echo(
+            f"{trusted} labels were taken as they stand: their judge is a model, or is not built "
+            "here (`civicbench judge build`)"
+        )
+
+
+@scores.command("table")
+@click.argument("versions", nargs=-1, required=True, metavar="VERSION...")
+@click.option(
+    "--to", "target", type=click.Path(path_type=Path, dir_okay=False),
+    help="A Markdown file: written between its result marks, or anew where it is not there.",
+)  # fmt: skip
+def table(versions: tuple[str, ...], target: Path | None) -> None:
+    """Show base, tuned, difference and verdict of every headline measure of VERSIONs.
+
+    Suite by suite, as Markdown, from the stored scores of registered versions. A version is MODEL,
+    MODEL:NUMBER or the beginning of a digest.
+    """
+    from civicbench.core.workspace import Workspace
+    from civicbench.pipeline.tabulating import tabulate_versions, write_tables
+
+    text = tabulate_versions(versions, workspace=Workspace.locate())
+    if target is None:
+        click.echo(text, nl=False)
+        return
+    write_tables(target, text)
+    click.echo(f"Tables of {len(versions)} versions: {target}")

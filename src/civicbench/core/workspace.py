@@ -85,6 +85,11 @@ class Workspace:
         return self.home / "scores"
 
     @property
+    def judges(self) -> Path:
+        """Judges of written answers by stage key, and what people labelled for them."""
+        return self.home / "judges"
+
+    @property
     def cards(self) -> Path:
         """Rendered cards by version."""
         return self.home / "cards"

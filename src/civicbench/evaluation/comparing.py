@@ -8,11 +8,9 @@ from numpy.typing import NDArray
 from civicbench.core.errors import IntegrityError
 from civicbench.evaluation.metrics import (
     ACCURACY,
-    MACRO_F1,
     PROMPT_LENGTH,
     clusters_of,
     metric_estimate,
-    positions,
     slices_of,
 )
 from civicbench.evaluation.records import ItemRecord
@@ -30,21 +28,23 @@ from civicbench.evaluation.statistics.clusters import cluster_codes
 from civicbench.evaluation.statistics.families import judge_difference
 from civicbench.evaluation.statistics.measures import (
     mean_of,
+    nearness_of,
     nearness_to_half,
     nearness_to_zero,
 )
 from civicbench.evaluation.statistics.pairs import (
     Contrast,
-    contrast_macro_f1,
     contrast_means,
     estimate_contrast,
     mcnemar_exact,
     mean_difference,
+    size_of,
 )
 from civicbench.evaluation.statistics.power import minimum_detectable
 from civicbench.evaluation.statistics.randomisation import sign_flip, swap_test
 from civicbench.evaluation.statistics.rates import is_binary
 from civicbench.evaluation.twins.records import twin_records
+from civicbench.evaluation.wholes import Whole, find_whole
 
 _FLIPS_KEPT = 10
 _STATISTICS = {"half": nearness_to_half, "zero": nearness_to_zero}
@@ -149,16 +149,18 @@ def _compare(
     difference = _difference(pairs, base.metric, base.better, seed=result.seed)
     contrast = _contrast(pairs, base.metric, base.better)
     p_cluster = _swap(contrast, seed=result.seed)
-    if base.metric != MACRO_F1:
+    whole = find_whole(base.metric)
+    if whole is None:
         before, after = _values(pairs, base.metric)
         gained = sum(b > a for a, b in zip(before, after, strict=True))
         lost = sum(b < a for a, b in zip(before, after, strict=True))
         drawn = any(first.seed is not None for first, _ in pairs)
         if is_binary(before) and is_binary(after) and not drawn:
             p_value = mcnemar_exact(before, after)
-        slices = _compare_slices(pairs, base, fields=fields, seed=result.seed)
         if base.metric == ACCURACY:
             flips = _flips(pairs)
+    if whole is None or whole.sliced:
+        slices = _compare_slices(pairs, base, fields=fields, seed=result.seed)
     return Comparison(
         suite=result.suite,
         task=base.task,
@@ -217,17 +219,31 @@ def _codes(pairs: Sequence[Pair]) -> NDArray[np.intp]:
 
 
 def _contrast(pairs: Sequence[Pair], metric: str, better: Better) -> Contrast:
-    if metric == MACRO_F1:
-        expected, before = positions([first for first, _ in pairs])
-        _, after = positions([second for _, second in pairs])
-        return contrast_macro_f1(expected, before, after, codes=_codes(pairs))
+    whole = find_whole(metric)
+    if whole is not None:
+        return _whole_contrast(whole, pairs)
     first, second = _values(pairs, metric)
     statistic = _STATISTICS.get(better, mean_of)
     return contrast_means(first, second, codes=_codes(pairs), statistic=statistic)
 
 
+def _whole_contrast(whole: Whole, pairs: Sequence[Pair]) -> Contrast:
+    codes = _codes(pairs)
+    before, after = (np.array(values) for values in _values(pairs, ACCURACY))
+    zero = whole.better == "zero"
+    low, high = whole.limits
+    return Contrast(
+        first=whole.counts([first for first, _ in pairs], codes),
+        second=whole.counts([second for _, second in pairs], codes),
+        statistic=nearness_of(whole.statistic) if zero else whole.statistic,
+        reach=max(abs(low), abs(high)) if zero else high - low,
+        items=len(pairs),
+        size=size_of(before, after, codes=codes),
+    )
+
+
 def _difference(pairs: Sequence[Pair], metric: str, better: Better, *, seed: int) -> Estimate:
-    if metric == MACRO_F1 or better in IDEALS:
+    if find_whole(metric) is not None or better in IDEALS:
         return estimate_contrast(_contrast(pairs, metric, better), seed=seed)
     before, after = _values(pairs, metric)
     return mean_difference(before, after, codes=_codes(pairs), seed=seed)

@@ -1,19 +1,31 @@
 """Items of a suite: read, checked, and turned into what a task asks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from civicbench.core.digests import digest_json, digest_text
+from civicbench.core.digests import digest_json
 from civicbench.core.documents import iterate_json_lines
 from civicbench.core.errors import InvalidInputError
-from civicbench.evaluation.settings import ChoiceTask, GenerationTask, SuiteSettings, Task
+from civicbench.evaluation.answers import known_form
+from civicbench.evaluation.settings import (
+    ChoiceTask,
+    GenerationTask,
+    JudgedTask,
+    MatchedTask,
+    RatingTask,
+    SuiteSettings,
+    Task,
+    Versions,
+    WrittenTask,
+)
 from civicbench.models.rendering import Message
 
 _MISTAKES_SHOWN = 20
+_ROLES = ("biased", "counter", "unknown")
 
 
 class Item(BaseModel):
@@ -38,12 +50,18 @@ class Question:
         choices: The answers to choose from, as written; empty for generated answers.
         answer: Position of the right choice; -1 for generated answers.
         cluster: Items of one cluster are not independent.
+        roles: What each choice stands for, where the task asks for it.
+        marks: What is looked for in a written answer.
+        reference: People's mean rating; None where nothing is rated.
     """
 
     item: Item
     choices: tuple[str, ...]
     answer: int
     cluster: str
+    roles: tuple[str, ...] = ()
+    marks: tuple[str, ...] = ()
+    reference: float | None = None
 
 
 def read_file_items(path: Path, *, system: str | None) -> list[Item]:
@@ -74,83 +92,10 @@ def read_file_items(path: Path, *, system: str | None) -> list[Item]:
             turns.append(Message(role="user", content=prompt))
             rest = {key: value for key, value in line.items() if key not in {"id", "prompt"}}
             items.append(Item(id=name, messages=tuple(turns), fields=rest))
-    _refuse(mistakes, where=str(path))
+    refuse_items(mistakes, where=str(path))
     if not items:
         raise InvalidInputError("the suite has no items", where=str(path))
     return items
-
-
-@dataclass(frozen=True)
-class Shot:
-    """A worked example.
-
-    Attributes:
-        id: Its name.
-        question: The user's turn.
-        answer: The assistant's.
-    """
-
-    id: str
-    question: str
-    answer: str
-
-
-def read_shots(path: Path) -> list[Shot]:
-    """Read worked examples from a JSON-lines file with id, prompt and answer.
-
-    Raises:
-        PartAbsentError: There is no such file.
-        InvalidInputError: Lines with mistakes, each with its place.
-    """
-    shots: list[Shot] = []
-    mistakes: list[str] = []
-    for number, line in iterate_json_lines(path):
-        texts = [line.get(name) for name in ("id", "prompt", "answer")]
-        if not all(isinstance(text, str) and text.strip() for text in texts):
-            mistakes.append(f"line {number}: id, prompt and answer must each be text")
-        else:
-            shots.append(Shot(*(str(text) for text in texts)))
-    _refuse(mistakes, where=str(path))
-    return shots
-
-
-def put_shots_before(
-    items: Sequence[Item], shots: Sequence[Shot], *, count: int, seed: int, where: str
-) -> list[Item]:
-    """Put the same worked examples before every item, after its system turn.
-
-    The examples are the first in the order of sha256(seed, id): the choice depends on names and
-    seed alone.
-
-    Raises:
-        InvalidInputError: Too few examples, or one that is an item itself: it would be leaked.
-    """
-    own = {item.id for item in items} | {item.messages[-1].content for item in items}
-    leaked = [shot.id for shot in shots if shot.id in own or shot.question in own]
-    if leaked:
-        raise InvalidInputError(
-            "a worked example is an item of the suite: its answer would be shown",
-            where=where,
-            got=", ".join(leaked[:_MISTAKES_SHOWN]),
-        )
-    if len(shots) < count:
-        raise InvalidInputError("too few worked examples", where=where, got=f"{len(shots)}, "
-                                f"shots.count is {count}")  # fmt: skip
-    chosen = sorted(shots, key=lambda shot: digest_text(f"{seed}:{shot.id}"))[:count]
-    turns = [
-        turn
-        for shot in chosen
-        for turn in (
-            Message(role="user", content=shot.question),
-            Message(role="assistant", content=shot.answer),
-        )
-    ]
-    found = []
-    for item in items:
-        system = [turn for turn in item.messages[:1] if turn.role == "system"]
-        rest = item.messages[len(system) :]
-        found.append(item.model_copy(update={"messages": (*system, *turns, *rest)}))
-    return found
 
 
 def questions_of(task: Task, items: Sequence[Item], *, suite: SuiteSettings) -> list[Question]:
@@ -174,24 +119,14 @@ def questions_of(task: Task, items: Sequence[Item], *, suite: SuiteSettings) -> 
         if missing:
             mistakes.append(f"{item.id}: the slice field {missing[0]!r} is missing")
             continue
-        if isinstance(task, ChoiceTask):
-            choices, answer, problem = _choices(task, item)
-        else:
-            choices, answer = (), -1
-            problem = next(
-                (
-                    f"the field {f!r} is missing"
-                    for f in task.fields.values()
-                    if item.fields.get(f) is None
-                ),
-                None,
-            )
-        if problem is not None:
+        try:
+            questions.append(_question(task, item, str(cluster)))
+        except _UnfitError as problem:
             mistakes.append(f"{item.id}: {problem}")
-            continue
-        questions.append(Question(item, choices, answer, str(cluster)))
-    _refuse(mistakes, where=where)
-    if isinstance(task, GenerationTask) and task.first_of_cluster:
+    refuse_items(mistakes, where=where)
+    if isinstance(task, ChoiceTask | JudgedTask) and task.versions is not None:
+        _refuse_lone_versions(questions, task.versions, where=where)
+    if isinstance(task, WrittenTask) and task.first_of_cluster:
         firsts = {question.cluster: question for question in reversed(questions)}
         questions = [q for q in questions if firsts[q.cluster] is q]
     return questions
@@ -212,6 +147,78 @@ def items_digest(questions: Mapping[str, Sequence[Question]]) -> str:
 
 def _fits(item: Item, where: Mapping[str, str]) -> bool:
     return all(str(item.fields.get(field)) == value for field, value in where.items())
+
+
+class _UnfitError(ValueError):
+    """An item does not fit a task; says why."""
+
+
+def _question(task: Task, item: Item, cluster: str) -> Question:
+    if isinstance(task, ChoiceTask):
+        choices, answer, problem = _choices(task, item)
+        if problem is not None:
+            raise _UnfitError(problem)
+        roles = _roles(item, len(choices)) if task.bias is not None else ()
+        _require(item, [task.versions.field, task.versions.side] if task.versions else [])
+        return Question(item, choices, answer, cluster, roles=roles)
+    if isinstance(task, RatingTask):
+        mean = item.fields.get(task.reference)
+        if not isinstance(mean, int | float) or isinstance(mean, bool):
+            raise _UnfitError(f"the field {task.reference!r} must be a number")
+        numbers = list(task.choices.values())
+        nearest = min(range(len(numbers)), key=lambda place: abs(numbers[place] - mean))
+        return Question(item, tuple(task.choices), nearest, cluster, reference=float(mean))
+    if isinstance(task, MatchedTask):
+        return Question(item, (), -1, cluster, marks=_marks(item, task.marks))
+    if isinstance(task, GenerationTask):
+        _require(item, task.fields.values())
+    elif task.versions is not None:
+        _require(item, [task.versions.field, task.versions.side])
+    return Question(item, (), -1, cluster)
+
+
+def _require(item: Item, fields: Iterable[str]) -> None:
+    for field in fields:
+        if item.fields.get(field) is None:
+            raise _UnfitError(f"the field {field!r} is missing")
+
+
+def _roles(item: Item, choices: int) -> tuple[str, ...]:
+    roles = item.fields.get("roles")
+    if not isinstance(roles, list | tuple) or len(roles) != choices:
+        raise _UnfitError("'roles' must name a role for each choice")
+    if sorted(roles) != sorted(_ROLES):
+        raise _UnfitError(f"'roles' must be {', '.join(_ROLES)}, in the choices' order")
+    return tuple(roles)
+
+
+def _marks(item: Item, field: str) -> tuple[str, ...]:
+    value = item.fields.get(field)
+    marks = [value] if isinstance(value, str) else value
+    if not isinstance(marks, list | tuple) or not marks:
+        raise _UnfitError(f"the field {field!r} must be a text or a list of texts")
+    if not all(isinstance(mark, str) and mark.strip() for mark in marks):
+        raise _UnfitError(f"the field {field!r} holds an empty mark, or one that is no text")
+    strange = [mark for mark in marks if not known_form(mark)]
+    if strange:
+        raise _UnfitError(f"the field {field!r} names a form that is not known: {strange[0]!r}")
+    return tuple(marks)
+
+
+def _refuse_lone_versions(questions: Sequence[Question], versions: Versions, *, where: str) -> None:
+    """Refuse a case that has no other version, or one version twice: nothing is compared there."""
+    sides: dict[str, list[str]] = {}
+    for question in questions:
+        fields = question.item.fields
+        sides.setdefault(str(fields[versions.field]), []).append(str(fields[versions.side]))
+    found = {side for own in sides.values() for side in own}
+    mistakes = [
+        f"{case}: has the versions {', '.join(own)}"
+        for case, own in sides.items()
+        if len(own) < 2 or len(set(own)) < len(own)
+    ]
+    mistakes += [f"no item is the version {side!r}" for side in versions.sides if side not in found]
+    refuse_items(mistakes, where=where)
 
 
 def _choices(task: ChoiceTask, item: Item) -> tuple[tuple[str, ...], int, str | None]:
@@ -237,7 +244,8 @@ def _choices(task: ChoiceTask, item: Item) -> tuple[tuple[str, ...], int, str | 
     return tuple(task.choice_text.replace("{choice}", choice) for choice in own), position, None
 
 
-def _refuse(mistakes: Sequence[str], *, where: str) -> None:
+def refuse_items(mistakes: Sequence[str], *, where: str) -> None:
+    """Raise where items have mistakes, naming the first of them."""
     if mistakes:
         shown = [f"  - {mistake}" for mistake in mistakes[:_MISTAKES_SHOWN]]
         if len(mistakes) > len(shown):

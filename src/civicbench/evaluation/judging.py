@@ -1,40 +1,86 @@
 """From a response to an item record, and the record's values computed again from itself."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from civicbench.core.digests import digest_json
-from civicbench.evaluation.answers import choose, read_lines
+from civicbench.core.errors import WorkFailedError
+from civicbench.evaluation.answers import choose, has_mark, mean_rating, read_lines
 from civicbench.evaluation.items import Question
+from civicbench.evaluation.judges.judge import Judge, Written
+from civicbench.evaluation.judges.record import LABELS, Judgement
 from civicbench.evaluation.metrics import ACCURACY
 from civicbench.evaluation.records import ItemRecord, Twin
 from civicbench.evaluation.results import EXPOSURE, LEAD
-from civicbench.evaluation.settings import ChoiceTask, GenerationTask, SuiteSettings, Task
+from civicbench.evaluation.settings import (
+    ChoiceTask,
+    GenerationTask,
+    JudgedTask,
+    MatchedTask,
+    RatingTask,
+    SuiteSettings,
+    Task,
+)
 from civicbench.evaluation.tasks import Response
+from civicbench.evaluation.wholes import RATING
 
 # Below this the sums of two runs on other batches differ by rounding alone.
 _DECIMALS = 5
 WELL_FORMED = "well formed"
 
 
+def judge_responses(
+    task: Task,
+    questions: Sequence[Question],
+    responses: Sequence[Response],
+    *,
+    judges: Mapping[str, Judge],
+) -> list[Judgement | None]:
+    """Return what a task's judge says of each written answer; None for tasks without a judge.
+
+    Raises:
+        WorkFailedError: A judge that does not answer for every item.
+    """
+    if not isinstance(task, JudgedTask):
+        return [None] * len(responses)
+    written = [
+        Written(question.item.messages[-1].content, response.text)
+        for question, response in zip(questions, responses, strict=True)
+    ]
+    found = judges[task.judge].judge(written)
+    if len(found) != len(written):
+        raise WorkFailedError(
+            "the judge did not answer for every item",
+            where=f"task {task.name}, judge {task.judge}",
+            got=f"{len(found)} labels for {len(written)} answers",
+        )
+    return [*found]
+
+
 def make_record(
-    suite: SuiteSettings, task: Task, question: Question, response: Response
+    suite: SuiteSettings,
+    task: Task,
+    question: Question,
+    response: Response,
+    *,
+    judgement: Judgement | None = None,
 ) -> ItemRecord:
     """Return what is kept of a question and a model's response to it."""
     fields = question.item.fields
     log_likelihoods = tuple(round(value, _DECIMALS) for value in response.log_likelihoods)
     flags: list[str] = []
-    if isinstance(task, ChoiceTask):
-        position = choose(log_likelihoods, question.choices, per_byte=task.per_byte)
+    if isinstance(task, ChoiceTask | RatingTask):
+        position = choose(log_likelihoods, question.choices, per_byte=_per_byte(task))
         answer, expected = question.choices[position], question.choices[question.answer]
     else:
         position = -1
         answer = response.text
-        expected = "\n".join(f"{line}: {fields[name]}" for line, name in task.fields.items())
+        expected = _expected_text(task, question)
         if response.finish == "token limit":
             flags.append("cut by the token limit")
         if not answer.strip():
             flags.append("empty answer")
+    versions = task.versions if isinstance(task, ChoiceTask | JudgedTask) else None
     record = ItemRecord(
         task=task.name,
         id=question.item.id,
@@ -52,6 +98,12 @@ def make_record(
         log_likelihoods=log_likelihoods,
         values={},
         flags=tuple(flags),
+        roles=question.roles,
+        marks=question.marks,
+        reference=question.reference,
+        case="" if versions is None else str(fields[versions.field]),
+        side="" if versions is None else str(fields[versions.side]),
+        judgement=judgement,
         twin=_twin(suite, question),
     )
     return record.model_copy(update={"values": values_of(task, record)})
@@ -66,13 +118,39 @@ def _twin(suite: SuiteSettings, question: Question) -> Twin | None:
 
 def values_of(task: Task, record: ItemRecord) -> dict[str, float]:
     """Return a record's values by metric, computed from its answer alone."""
-    if isinstance(task, ChoiceTask):
-        position = choose(record.log_likelihoods, record.choices, per_byte=task.per_byte)
+    if isinstance(task, ChoiceTask | RatingTask):
+        position = choose(record.log_likelihoods, record.choices, per_byte=_per_byte(task))
         values = {ACCURACY: float(position == record.expected_position)}
-        if task.lead:
+        if isinstance(task, RatingTask):
+            values[RATING] = mean_rating(record.log_likelihoods, list(task.choices.values()))
+        elif task.lead:
             values[LEAD] = lead_of(record, per_byte=task.per_byte)
-        return {EXPOSURE: exposure_of(record)} | values if task.exposure else values
+        if isinstance(task, ChoiceTask) and task.exposure:
+            return {EXPOSURE: exposure_of(record)} | values
+        return values
+    if isinstance(task, MatchedTask):
+        marked = has_mark(record.answer, record.marks)
+        return {ACCURACY: float(marked == (task.right == "present"))}
+    if isinstance(task, JudgedTask):
+        label = None if record.judgement is None else record.judgement.label
+        return {ACCURACY: float(label == task.right)} | {
+            name: float(label == name) for name in LABELS
+        }
     return _line_values(task, record)
+
+
+def _per_byte(task: ChoiceTask | RatingTask) -> bool:
+    return isinstance(task, ChoiceTask) and task.per_byte
+
+
+def _expected_text(task: GenerationTask | JudgedTask | MatchedTask, question: Question) -> str:
+    """Return what a written answer should be, for reading."""
+    if isinstance(task, JudgedTask):
+        return f"({task.right})"
+    if isinstance(task, MatchedTask):
+        return f"({task.right}: {'; '.join(question.marks)})"
+    fields = question.item.fields
+    return "\n".join(f"{line}: {fields[name]}" for line, name in task.fields.items())
 
 
 def lead_of(record: ItemRecord, *, per_byte: bool) -> float:

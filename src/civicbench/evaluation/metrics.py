@@ -3,27 +3,34 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from civicbench.evaluation.judges.record import LABELS
 from civicbench.evaluation.records import ItemRecord
 from civicbench.evaluation.results import (
     EXPOSURE,
     LEAD,
+    Better,
     Estimate,
     MetricResult,
     Place,
     SliceEstimate,
 )
-from civicbench.evaluation.settings import ChoiceTask, SuiteSettings, Task
-from civicbench.evaluation.statistics.clusters import cluster_codes
-from civicbench.evaluation.statistics.means import mean_estimate, totals_estimate
-from civicbench.evaluation.statistics.measures import confusion_counts, macro_f1_of
+from civicbench.evaluation.settings import (
+    ChoiceTask,
+    GenerationTask,
+    JudgedTask,
+    RatingTask,
+    SuiteSettings,
+    Task,
+    WrittenTask,
+)
+from civicbench.evaluation.statistics.means import mean_estimate
 from civicbench.evaluation.statistics.rates import is_binary, rate_estimate
 from civicbench.evaluation.statistics.spread import Spread, measure_spread
 from civicbench.evaluation.twins.records import twin_metrics, twin_records
+from civicbench.evaluation.wholes import find_whole, whole_names
 
 ACCURACY = "accuracy"
-MACRO_F1 = "macro-F1"
 PROMPT_LENGTH = "prompt length"
 _LENGTHS = (
     (64, "up to 63 tokens"),
@@ -37,10 +44,19 @@ _LENGTH_ORDER = (*(name for _, name in _LENGTHS), _LONGEST)
 
 def metric_names(task: Task) -> tuple[str, ...]:
     """Return the metrics of a task that have a value an item; the first is its headline."""
+    if isinstance(task, GenerationTask):
+        return (ACCURACY, "well formed", *(f"{line} right" for line in task.fields))
+    if isinstance(task, JudgedTask):
+        return (ACCURACY, *LABELS)
     if isinstance(task, ChoiceTask):
         names = (EXPOSURE, ACCURACY) if task.exposure else (ACCURACY,)
         return (*names, LEAD) if task.lead else names
-    return (ACCURACY, "well formed", *(f"{line} right" for line in task.fields))
+    return (ACCURACY,)
+
+
+def all_metric_names(task: Task) -> tuple[str, ...]:
+    """Return all metrics of a task."""
+    return (*metric_names(task), *whole_names(task))
 
 
 def suite_metrics(
@@ -53,40 +69,46 @@ def suite_metrics(
         items: Its item records.
         seed: Seed of bootstrap draws.
     """
-    results = []
-    for task in suite.tasks:
-        asked = [item for item in items if item.task == task.name]
-        for position, metric in enumerate(metric_names(task)):
-            results.append(
-                MetricResult(
-                    task=task.name,
-                    title=task.title,
-                    metric=metric,
-                    better=task.better,
-                    headline=task.headline and position == 0,
-                    estimate=metric_estimate(asked, metric, seed=seed),
-                    slices=tuple(
-                        SliceEstimate(
-                            field=field,
-                            value=value,
-                            estimate=metric_estimate(part, metric, seed=seed),
-                        )
-                        for field, value, part in slices_of(asked, suite.slices)
-                    ),
-                )
-            )
-        if isinstance(task, ChoiceTask) and task.macro_f1:
-            results.append(
-                MetricResult(
-                    task=task.name,
-                    title=task.title,
-                    metric=MACRO_F1,
-                    better="higher",
-                    headline=False,
-                    estimate=macro_f1_estimate(asked, seed=seed),
-                )
-            )
+    results = [
+        _measure(suite, task, [item for item in items if item.task == task.name], name, seed=seed)
+        for task in suite.tasks
+        for name in all_metric_names(task)
+    ]
     return (*results, *_twin_results(suite, items, seed=seed))
+
+
+def _measure(
+    suite: SuiteSettings, task: Task, asked: Sequence[ItemRecord], metric: str, *, seed: int
+) -> MetricResult:
+    whole = find_whole(metric)
+    slices: list[SliceEstimate] = []
+    if whole is None or whole.sliced:
+        slices = [
+            SliceEstimate(
+                field=field, value=value, estimate=metric_estimate(part, metric, seed=seed)
+            )
+            for field, value, part in slices_of(asked, suite.slices)
+        ]
+    return MetricResult(
+        task=task.name,
+        title=task.title,
+        metric=metric,
+        better=_way(task, metric) if whole is None else whole.better,
+        headline=task.headline and (_is_first(task, metric) if whole is None else whole.headline),
+        estimate=metric_estimate(asked, metric, seed=seed),
+        slices=tuple(slices),
+    )
+
+
+def _way(task: Task, metric: str) -> Better:
+    if isinstance(task, JudgedTask) and metric not in (ACCURACY, task.right):
+        return "lower"
+    return task.better if isinstance(task, ChoiceTask | WrittenTask) else "higher"
+
+
+def _is_first(task: Task, metric: str) -> bool:
+    # A rating is measured by its correlation with people: to pick their nearest one is beside it.
+    return metric == metric_names(task)[0] and not isinstance(task, RatingTask)
 
 
 def _twin_results(
@@ -118,31 +140,21 @@ def _twin_results(
 
 
 def metric_estimate(items: Sequence[ItemRecord], metric: str, *, seed: int) -> Estimate:
-    """Return the mean of a metric's values with its interval: a share's where all are 0 or 1.
+    """Return a metric with its interval: of all items together, or the mean of the items' values.
 
     Args:
         items: The item records, at least one.
         metric: The metric.
         seed: Seed of bootstrap draws.
     """
-    values = [item.values[metric] for item in items]
     clusters = clusters_of(items)
+    whole = find_whole(metric)
+    if whole is not None:
+        return whole.estimate(items, clusters=clusters, seed=seed)
+    values = [item.values[metric] for item in items]
     if is_binary(values):
         return rate_estimate(values, clusters=clusters)
     return mean_estimate(values, clusters=clusters, seed=seed)
-
-
-def macro_f1_estimate(items: Sequence[ItemRecord], *, seed: int) -> Estimate:
-    """Return macro-F1 of picked against right choices, with its interval over clusters."""
-    expected, picked = positions(items)
-    codes = cluster_codes(clusters_of(items))
-    return totals_estimate(
-        confusion_counts(expected, picked, codes),
-        macro_f1_of,
-        limits=(0.0, 1.0),
-        items=len(items),
-        seed=seed,
-    )
 
 
 def clusters_of(items: Sequence[ItemRecord]) -> list[str]:
@@ -153,14 +165,6 @@ def clusters_of(items: Sequence[ItemRecord]) -> list[str]:
     """
     clusters = [item.cluster for item in items]
     return clusters if len(set(clusters)) > 1 else [item.id for item in items]
-
-
-def positions(items: Sequence[ItemRecord]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return (right, picked) choice positions of items as arrays of shape [items]."""
-    return (
-        np.array([item.expected_position for item in items], dtype=np.intp),
-        np.array([item.answer_position for item in items], dtype=np.intp),
-    )
 
 
 def slices_of(

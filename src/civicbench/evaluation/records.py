@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from civicbench.core.documents import read_text
 from civicbench.core.files import write_text_whole
+from civicbench.evaluation.judges.record import Judgement
 
 ITEMS_NAME = "items.jsonl"
 PROMPTS_NAME = "prompts.jsonl"
@@ -62,6 +63,19 @@ class ItemRecord(BaseModel):
     """The item's value by metric: 1.0 right, 0.0 wrong."""
     flags: tuple[str, ...]
     """Oddities: "cut by the token limit", "empty answer"."""
+    # Written only where a task asks for them, so that other records stay as they were.
+    roles: tuple[str, ...] = Field(default=(), exclude_if=lambda value: not value)
+    """What each choice stands for: "biased", "counter", "unknown"."""
+    marks: tuple[str, ...] = Field(default=(), exclude_if=lambda value: not value)
+    """What was looked for in the written answer."""
+    reference: float | None = Field(default=None, exclude_if=lambda value: value is None)
+    """People's mean rating."""
+    case: str = Field(default="", exclude_if=lambda value: not value)
+    """The case of which this is one version."""
+    side: str = Field(default="", exclude_if=lambda value: not value)
+    """Which version."""
+    judgement: Judgement | None = Field(default=None, exclude_if=lambda value: value is None)
+    """What the judge said of the written answer."""
     # Records of suites without twins keep their bytes.
     twin: Twin | None = Field(default=None, exclude_if=lambda twin: twin is None)
     """The pair it belongs to; None, and not written, where it has no twin."""

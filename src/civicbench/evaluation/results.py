@@ -72,6 +72,39 @@ class MetricResult(_Fact):
     """The same by slice."""
 
 
+class Agreement(_Fact):
+    """How far a judge's labels agree with those of people."""
+
+    against: str
+    """Whose labels, of which answers."""
+    held_out: str
+    """What the judge had not been trained on: "model and prompt", "model", "prompt", "nothing"."""
+    group: str
+    """Which of the answers: "all", or those of one model or one labeller."""
+    items: int
+    """How many answers."""
+    accuracy: Estimate
+    """Share of equal labels."""
+    kappa: Estimate
+    """Cohen's kappa: agreement beyond chance."""
+    confusion: dict[str, int]
+    """How many answers of each pair of labels: "refusal called compliance" is the people's label
+    first."""
+
+
+class JudgeFact(_Fact):
+    """A judge of written answers, and how good it is."""
+
+    name: str
+    """Its name."""
+    title: str
+    """Its name for people."""
+    digest: str
+    """Digest of its settings and of everything that it was made of."""
+    agreements: tuple[Agreement, ...]
+    """How far it agrees with people; empty where that was not measured."""
+
+
 class SuiteResult(_Fact):
     """What one model scored on one suite: `result.json` beside `items.jsonl`."""
 
@@ -113,6 +146,8 @@ class SuiteResult(_Fact):
     """Versions of the packages that shaped the result."""
     seed: int
     """Seed of bootstrap resampling."""
+    judges: tuple[JudgeFact, ...] = Field(default=(), exclude_if=lambda judges: not judges)
+    """The judges of written answers; not written where there was none."""
     # Results of suites without twins keep their bytes.
     twins: tuple[TwinMeasure, ...] = Field(default=(), exclude_if=lambda twins: not twins)
     """What is measured on pairs of items; not written where nothing is."""

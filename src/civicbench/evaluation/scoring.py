@@ -1,9 +1,10 @@
 """Scoring one model on one suite, as a stage."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 from civicbench.core.digests import digest_json
@@ -13,6 +14,8 @@ from civicbench.core.files import write_text_whole
 from civicbench.core.stages import Stage
 from civicbench.core.workspace import Workspace
 from civicbench.evaluation.items import Item, Question, items_digest, questions_of
+from civicbench.evaluation.judges.judge import Judge
+from civicbench.evaluation.judges.preparing import judge_digests, judge_names
 from civicbench.evaluation.metrics import suite_metrics
 from civicbench.evaluation.prompt_proof import SystemTurns, named_differences, prove_prompts
 from civicbench.evaluation.records import (
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
 
 CODE_VERSION = 4
 RESULT_NAME = "result.json"
+RESPONSES_NAME = "responses.db"
 MEASUREMENTS_NAME = "measurements.json"
 BOOTSTRAP_SEED = 20261
 # What computes the logits: other versions may round otherwise.
@@ -115,7 +119,8 @@ def score_stage(
             "device": device_name(),
             "packages": subject.computing_packages,
             "differences_from_training": list(differences),
-        },
+        }
+        | ({"judges": judges} if (judges := judge_digests(suite)) else {}),
         inputs={
             "items": items_digest(asked),
             "weights": subject.base.weights_digest,
@@ -153,6 +158,7 @@ def score(
     *,
     renderer: ChatRenderer,
     language_model: Callable[[], "EngineLM"],
+    judges: Mapping[str, Judge] = MappingProxyType({}),
     processes: int = 1,
 ) -> Scores:
     """Score a model on a suite.
@@ -163,6 +169,7 @@ def score(
         subject: What is scored.
         renderer: The model's renderer.
         language_model: Gives the loaded model; called once the items were found sound.
+        judges: The judges that the suite's tasks name.
         processes: How many share the work, for the record.
 
     Raises:
@@ -170,7 +177,7 @@ def score(
             the suite saying so.
         WorkFailedError: A prompt that is not the one training would have made.
     """
-    from civicbench.evaluation.judging import make_record
+    from civicbench.evaluation.judging import judge_responses, make_record
     from civicbench.evaluation.tasks import ask, sittings_of
 
     questions = {task.name: questions_of(task, items, suite=suite) for task in suite.tasks}
@@ -191,9 +198,14 @@ def score(
         differences=differences,
     )
     records = tuple(
-        make_record(suite, sitting.task, question, response)
+        make_record(suite, sitting.task, question, response, judgement=judgement)
         for sitting, answered in zip(sittings, responses, strict=True)
-        for question, response in zip(sitting.questions, answered, strict=True)
+        for question, response, judgement in zip(
+            sitting.questions,
+            answered,
+            judge_responses(sitting.task, sitting.questions, answered, judges=judges),
+            strict=True,
+        )
     )
     wall_time_s = time.monotonic() - started
     result = SuiteResult(
@@ -216,6 +228,7 @@ def score(
         flags=count_flags(records),
         packages=package_versions() | subject.computing_packages,
         seed=BOOTSTRAP_SEED,
+        judges=tuple(judges[name].fact for name in judge_names(suite)),
         twins=suite.twins.measures if suite.twins else (),
     )
     measurements = ScoreMeasurements(

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from civicbench.core.settings import Settings
+from civicbench.evaluation.public.settings import PublicItems, Subset
 from civicbench.evaluation.results import Better
 from civicbench.evaluation.twins.settings import Twins
 
@@ -69,6 +70,23 @@ class Sampling(Settings):
         return self
 
 
+class Versions(Settings):
+    """Items that are one case in several versions, between which the answer should not change."""
+
+    field: str
+    """Items with equal values here are versions of one case."""
+    side: str
+    """The field that says which version an item is."""
+    sides: Annotated[tuple[str, str], Field()]
+    """The two versions between which the gap is taken: the second's share less the first's."""
+
+    @model_validator(mode="after")
+    def _sides_differ(self) -> "Versions":
+        if self.sides[0] == self.sides[1]:
+            raise ValueError("the two sides are the same")
+        return self
+
+
 class ChoiceTask(Settings):
     """The model picks among choices: the one it finds most likely is its answer."""
 
@@ -92,6 +110,14 @@ class ChoiceTask(Settings):
     """Which way the share of right answers is better; "half" where 0.5 is the ideal."""
     macro_f1: bool = False
     """Also report the unweighted mean of F1 over the choices."""
+    bias: Annotated[
+        Literal["in clear contexts", "in unclear contexts"] | None,
+        Field(exclude_if=lambda bias: bias is None),
+    ] = None
+    """Also report BBQ's bias score, from the item's `roles`: for each choice "biased", "counter" or
+    "unknown". In unclear contexts it is weighed by the share of wrong answers."""
+    versions: Annotated[Versions | None, Field(exclude_if=lambda found: found is None)] = None
+    """Also report whether versions of one case are answered alike."""
     lead: Annotated[bool, Field(exclude_if=lambda lead: not lead)] = False
     """Also report by how much the right choice leads the best other one, on average: in nats, or
     nats a byte with `per_byte`. It moves before answers change, so it sees smaller changes."""
@@ -108,10 +134,10 @@ class ChoiceTask(Settings):
         return self
 
 
-class GenerationTask(Settings):
-    """The model writes an answer, which is read as `Name: value` lines."""
+class RatingTask(Settings):
+    """The model rates on a scale: its mean rating, by likelihood, is set against people's mean."""
 
-    type: Literal["fields"]
+    type: Literal["rating"]
     """The sort of task."""
     name: str
     """The task's name within the suite."""
@@ -119,10 +145,23 @@ class GenerationTask(Settings):
     """Its name for people."""
     where: dict[str, str] = {}
     """Only items whose fields have these values; empty for all."""
-    fields: Annotated[dict[str, str], Field(min_length=1)]
-    """Lines that must be right: the line's name in the answer, and the item's field to equal."""
-    lines: Annotated[tuple[str, ...], Field(min_length=1)]
-    """The names of the lines that a well-formed answer has, in order."""
+    choices: Annotated[dict[str, float], Field(min_length=2)]
+    """The ratings as they are written, each with its number."""
+    reference: str
+    """The field with people's mean rating."""
+    headline: bool = True
+    """Whether it stands in the short table."""
+
+
+class WrittenTask(Settings):
+    """What all tasks share in which the model writes an answer."""
+
+    name: str
+    """The task's name within the suite."""
+    title: str
+    """Its name for people."""
+    where: dict[str, str] = {}
+    """Only items whose fields have these values; empty for all."""
     first_of_cluster: bool = False
     """Ask only the first item of each cluster: writing takes time, and the others add little."""
     max_new_tokens: Annotated[int, Field(gt=0)]
@@ -137,6 +176,42 @@ class GenerationTask(Settings):
     headline: bool = True
     """Whether it stands in the short table."""
 
+
+class JudgedTask(WrittenTask):
+    """The model writes an answer, and a judge says whether the request is met or turned down."""
+
+    type: Literal["judged"]
+    """The sort of task."""
+    judge: str
+    """The judge's name (`configs/judges/`)."""
+    right: Literal["refusal", "compliance"]
+    """The label that counts as right."""
+    versions: Versions | None = None
+    """Also report whether versions of one case get the same label."""
+
+
+class MatchedTask(WrittenTask):
+    """The model writes an answer, in which marks of the item must stand, or must not."""
+
+    type: Literal["matched"]
+    """The sort of task."""
+    marks: str
+    """The field with the marks: a text or a list. An answer has a mark where the text stands in it,
+    letter case and white space aside, or where it has the form that "form: NAME" names."""
+    right: Literal["present", "absent"]
+    """Whether an answer is right with any of the marks, or with none."""
+
+
+class GenerationTask(WrittenTask):
+    """The model writes an answer, which is read as `Name: value` lines."""
+
+    type: Literal["fields"]
+    """The sort of task."""
+    fields: Annotated[dict[str, str], Field(min_length=1)]
+    """Lines that must be right: the line's name in the answer, and the item's field to equal."""
+    lines: Annotated[tuple[str, ...], Field(min_length=1)]
+    """The names of the lines that a well-formed answer has, in order."""
+
     @model_validator(mode="after")
     def _right_lines_are_lines(self) -> "GenerationTask":
         strange = sorted(set(self.fields) - set(self.lines))
@@ -145,7 +220,10 @@ class GenerationTask(Settings):
         return self
 
 
-Task = Annotated[ChoiceTask | GenerationTask, Field(discriminator="type")]
+Task = Annotated[
+    ChoiceTask | RatingTask | GenerationTask | JudgedTask | MatchedTask,
+    Field(discriminator="type"),
+]
 
 
 class SuiteSettings(Settings):
@@ -163,8 +241,10 @@ class SuiteSettings(Settings):
     """What it does not, for whoever reads the scores."""
     licence: str
     """SPDX identifier of the items."""
-    items: FileItems | DatasetItems | CanaryItems
+    items: FileItems | DatasetItems | PublicItems | CanaryItems
     """Where the items are."""
+    subset: Annotated[Subset | None, Field(exclude_if=lambda subset: subset is None)] = None
+    """Ask only some of the items, drawn by a seed; None for all."""
     system: str | None = None
     """A system turn before each prompt of file items; None for none."""
     shots: Shots | None = None
@@ -210,9 +290,9 @@ class SuiteSettings(Settings):
             return self
         if isinstance(self.items, CanaryItems):
             raise ValueError("shots have no place before canaries")
-        if isinstance(self.items, FileItems) == (self.shots.file is None):
+        if isinstance(self.items, DatasetItems) == (self.shots.file is not None):
             raise ValueError(
-                "shots.file names the worked examples of file items; dataset items take theirs "
+                "shots.file names the worked examples of items in files; dataset items take theirs "
                 "from the train split"
             )
         if self.differs_from_training.shots is None:

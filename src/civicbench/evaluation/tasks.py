@@ -5,9 +5,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from civicbench.core.errors import WorkFailedError
-from civicbench.evaluation.answers import choose, read_lines
+from civicbench.evaluation.answers import choose, has_mark, read_lines
 from civicbench.evaluation.items import Question
-from civicbench.evaluation.settings import ChoiceTask, GenerationTask, Task
+from civicbench.evaluation.settings import (
+    ChoiceTask,
+    GenerationTask,
+    JudgedTask,
+    MatchedTask,
+    RatingTask,
+    Task,
+    WrittenTask,
+)
 from civicbench.models.rendering import ChatRenderer
 
 if TYPE_CHECKING:
@@ -57,19 +65,32 @@ class Sitting:
 
 def sittings_of(task: Task, questions: Sequence[Question]) -> list[Sitting]:
     """Return a task's sittings, one for each seed of drawn answers."""
-    if isinstance(task, ChoiceTask) or task.sampling is None:
+    if not isinstance(task, WrittenTask) or task.sampling is None:
         return [Sitting(task, questions, None)]
     return [Sitting(task, questions, seed) for seed in task.sampling.seeds]
 
 
-def choice_value(task: ChoiceTask, question: Question, log_likelihoods: Sequence[float]) -> float:
+def choice_value(
+    task: ChoiceTask | RatingTask, question: Question, log_likelihoods: Sequence[float]
+) -> float:
     """Return 1.0 where the likeliest choice is the right one, else 0.0."""
-    picked = choose(log_likelihoods, question.choices, per_byte=task.per_byte)
+    per_byte = isinstance(task, ChoiceTask) and task.per_byte
+    picked = choose(log_likelihoods, question.choices, per_byte=per_byte)
     return float(picked == question.answer)
 
 
-def text_value(task: GenerationTask, question: Question, text: str) -> float:
-    """Return 1.0 where a written answer has its lines, and the right values, else 0.0."""
+def text_value(
+    task: GenerationTask | JudgedTask | MatchedTask, question: Question, text: str
+) -> float:
+    """Return 1.0 where a written answer has its lines, and the right values, else 0.0.
+
+    For marks: where they stand in it as they should. What a judge will say is not known yet:
+    there it is 1.0 where anything was written.
+    """
+    if isinstance(task, JudgedTask):
+        return float(bool(text.strip()))
+    if isinstance(task, MatchedTask):
+        return float(has_mark(text, question.marks) == (task.right == "present"))
     lines = read_lines(text)
     return float(
         tuple(lines) == task.lines
@@ -139,7 +160,7 @@ def _responses(
         values: tuple[float, ...] = ()
         text = ""
         finish = None
-        if isinstance(task, ChoiceTask):
+        if isinstance(task, ChoiceTask | RatingTask):
             values = tuple(float(ll) for ll, _ in sample["filtered_resps"])
             value = choice_value(task, question, values)
         else:
@@ -172,7 +193,7 @@ def _build(name: str, sitting: Sitting, renderer: ChatRenderer) -> "Configurable
 
     def value(doc: Mapping[str, Any], results: Sequence[Any]) -> dict[str, float]:
         question = asked[doc["index"]]
-        if isinstance(task, ChoiceTask):
+        if isinstance(task, ChoiceTask | RatingTask):
             return {_METRIC: choice_value(task, question, [float(ll) for ll, _ in results])}
         return {_METRIC: text_value(task, question, str(results[0]))}
 
@@ -187,7 +208,7 @@ def _build(name: str, sitting: Sitting, renderer: ChatRenderer) -> "Configurable
         "process_results": value,
         "metric_list": [{"metric": _METRIC, "aggregation": "mean", "higher_is_better": True}],
     }
-    if isinstance(task, ChoiceTask):
+    if isinstance(task, ChoiceTask | RatingTask):
         config |= {
             "output_type": "multiple_choice",
             "doc_to_choice": lambda doc: doc["choices"],
@@ -202,7 +223,7 @@ def _build(name: str, sitting: Sitting, renderer: ChatRenderer) -> "Configurable
     return ConfigurableTask(config=config)
 
 
-def _generation(task: GenerationTask, seed: int | None, renderer: ChatRenderer) -> dict[str, Any]:
+def _generation(task: WrittenTask, seed: int | None, renderer: ChatRenderer) -> dict[str, Any]:
     settings: dict[str, Any] = {
         "until": [renderer.end_of_turn, *task.stops],
         "max_gen_toks": task.max_new_tokens,

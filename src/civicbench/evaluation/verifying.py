@@ -1,6 +1,8 @@
 """Scores computed again from the stored answers, and compared with what was reported."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -9,12 +11,13 @@ from civicbench.core.documents import read_text
 from civicbench.core.errors import IntegrityError, PartAbsentError
 from civicbench.core.settings import parse_settings
 from civicbench.core.stages import RECORD_NAME, StageRecord
+from civicbench.evaluation.judges.judge import Judge, Written
 from civicbench.evaluation.judging import values_of
 from civicbench.evaluation.metrics import suite_metrics
 from civicbench.evaluation.records import ItemRecord, read_items
 from civicbench.evaluation.results import SuiteResult
 from civicbench.evaluation.scoring import RESULT_NAME, count_flags, prompts_digest, read_result
-from civicbench.evaluation.settings import SuiteSettings
+from civicbench.evaluation.settings import JudgedTask, SuiteSettings
 
 _SHOWN = 10
 
@@ -34,6 +37,10 @@ class VerifiedScores(BaseModel):
     """Item records whose values were computed again."""
     metrics: int
     """Metrics that were computed again."""
+    labels_judged_again: int = 0
+    """Labels that the judge gave again, and that were found equal."""
+    labels_not_judged_again: int = 0
+    """Labels whose judge is a model or does not stand ready here: they were taken as they stand."""
 
 
 def score_folders(scores: Path) -> list[Path]:
@@ -41,11 +48,14 @@ def score_folders(scores: Path) -> list[Path]:
     return sorted(path.parent for path in scores.glob(f"*/{RESULT_NAME}"))
 
 
-def verify_scores(folder: Path) -> VerifiedScores:
-    """Compute a score folder's values, metrics and digests again from its item records.
+def verify_scores(
+    folder: Path, *, judges: Mapping[str, Judge] = MappingProxyType({})
+) -> VerifiedScores:
+    """Compute a score folder's labels, values, metrics and digests again from its item records.
 
     Args:
         folder: A score folder: `items.jsonl`, `result.json` and `stage.json`.
+        judges: Judges that stand ready, by digest; labels of others are taken as they stand.
 
     Raises:
         PartAbsentError: It is not a score folder.
@@ -68,6 +78,10 @@ def verify_scores(folder: Path) -> VerifiedScores:
         for name, digest in sorted(stage.outputs.items())
         if not (folder / name).is_file() or digest_file(folder / name) != digest
     ]
+    judged = [item for item in items if item.judgement is not None]
+    again = [item for item in judged if item.judgement and item.judgement.judge in judges]
+    mistakes += _judge_mistakes(suite, items, result, stage)
+    mistakes += _label_mistakes(again, judges)
     mistakes += _item_mistakes(suite, items)
     mistakes += _result_mistakes(suite, items, result)
     if mistakes:
@@ -85,7 +99,39 @@ def verify_scores(folder: Path) -> VerifiedScores:
         model=result.model,
         items=len(items),
         metrics=len(result.metrics),
+        labels_judged_again=len(again),
+        labels_not_judged_again=len(judged) - len(again),
     )
+
+
+def _judge_mistakes(
+    suite: SuiteSettings, items: list[ItemRecord], result: SuiteResult, stage: StageRecord
+) -> list[str]:
+    """Return where labels, result and stage do not name the same judges."""
+    digests: Mapping[str, str] = stage.settings.get("judges", {})
+    found = []
+    if {judge.name: judge.digest for judge in result.judges} != dict(digests):
+        found.append("the result does not name the judges that it was scored with")
+    named = {t.name: digests.get(t.judge) for t in suite.tasks if isinstance(t, JudgedTask)}
+    for item in items:
+        own = None if item.judgement is None else item.judgement.judge
+        if own != named.get(item.task):
+            found.append(f"task {item.task}, item {item.id}: was not labelled by the task's judge")
+    return found
+
+
+def _label_mistakes(items: list[ItemRecord], judges: Mapping[str, Judge]) -> list[str]:
+    found = []
+    for digest, judge in judges.items():
+        own = [(i, i.judgement) for i in items if i.judgement and i.judgement.judge == digest]
+        labels = judge.judge([Written(item.prompt, item.answer) for item, _ in own])
+        found += [
+            f"task {item.task}, item {item.id}: labelled {kept.label} ({kept.reason}), the judge "
+            f"says {again.label} ({again.reason})"
+            for (item, kept), again in zip(own, labels, strict=True)
+            if again != kept
+        ]
+    return found
 
 
 def _item_mistakes(suite: SuiteSettings, items: list[ItemRecord]) -> list[str]:

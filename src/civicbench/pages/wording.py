@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from civicbench.evaluation.results import NO_SHARES, Better, Comparison, Estimate, Verdict
+from civicbench.evaluation.wholes import find_whole
 from civicbench.pages.document import Cell, Colour, Tag, Words
 
 _MOST_DECIMALS = 4
@@ -27,6 +28,9 @@ def is_rate(comparison: Comparison) -> bool:
 
     A measure whose ideal is 0 is the difference of two shares.
     """
+    whole = find_whole(comparison.metric)
+    if whole is not None:
+        return whole.share
     if comparison.better == "zero" or comparison.metric in NO_SHARES:
         return comparison.metric not in NO_SHARES
     numbers = [

@@ -1,8 +1,7 @@
 """What a recipe's stages read, made ready and checked before any of the long work."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 from civicbench.core.digests import digest_json
 from civicbench.core.errors import InvalidInputError, PartAbsentError
@@ -10,28 +9,23 @@ from civicbench.core.progress import Reporter
 from civicbench.core.stages import StageOutput
 from civicbench.core.workspace import Workspace
 from civicbench.datasets.building import read_record
-from civicbench.datasets.canaries import CanarySettings
 from civicbench.datasets.record import SnapshotRecord
 from civicbench.datasets.rows import Row, read_split
 from civicbench.evaluation.items import (
     Item,
-    Shot,
-    put_shots_before,
     questions_of,
-    read_file_items,
-    read_shots,
 )
+from civicbench.evaluation.judges.judge import Judge
 from civicbench.evaluation.prompt_proof import SystemTurns, named_differences, system_turns_of
-from civicbench.evaluation.settings import CanaryItems, FileItems
-from civicbench.evaluation.suites import Suite
 from civicbench.evaluation.twins.records import check_twins
 from civicbench.models.loading import require_package
 from civicbench.models.prepare import PreparedModel, prepare_model
 from civicbench.models.rendering import ChatRenderer, RendersExamples, load_renderer
 from civicbench.pages.stylesheet import check_assets
-from civicbench.pipeline.canaries import canary_items
+from civicbench.pipeline.judging import prepare_judges
 from civicbench.pipeline.mixing import TrainingData, conversations_of, read_training_data
 from civicbench.pipeline.snapshots import mixed_snapshots, recipe_snapshot
+from civicbench.pipeline.suite_items import suite_items
 from civicbench.recipes.loading import Recipe
 from civicbench.training.examples import TrainingRows, render_examples, render_pairs
 from civicbench.training.tokenising import keep_renderings, tokens_stage
@@ -57,6 +51,7 @@ class RunInputs:
         held_out: The same for the held-out loss: rows of the recipe's own dataset.
         items: Each suite's items.
         system_turns: The system turns of the training rows.
+        judges: The judges that the suites name.
     """
 
     recipe: Recipe
@@ -70,6 +65,7 @@ class RunInputs:
     held_out: TrainingRows
     items: dict[str, tuple[Item, ...]]
     system_turns: SystemTurns
+    judges: dict[str, Judge]
 
 
 def prepare_inputs(recipe: Recipe, *, workspace: Workspace, reporter: Reporter) -> RunInputs:
@@ -87,7 +83,13 @@ def prepare_inputs(recipe: Recipe, *, workspace: Workspace, reporter: Reporter) 
     snapshot = recipe_snapshot(recipe, workspace=workspace, reporter=reporter)
     items = {
         suite.settings.name: tuple(
-            suite_items(suite, snapshot=snapshot.folder, canaries=recipe.settings.canaries)
+            suite_items(
+                suite,
+                snapshot=snapshot.folder,
+                canaries=recipe.settings.canaries,
+                workspace=workspace,
+                reporter=reporter,
+            )
         )
         for suite in recipe.suites
     }
@@ -106,6 +108,7 @@ def prepare_inputs(recipe: Recipe, *, workspace: Workspace, reporter: Reporter) 
         }
         check_twins(suite.settings, asked)
         named_differences(suite.settings, found, trained=system_turns)
+    judges = prepare_judges(recipe.suites, workspace=workspace, reporter=reporter)
     prepared = prepare_model(recipe.model, workspace=workspace, reporter=reporter)
     renderer = load_renderer(prepared)
 
@@ -134,6 +137,7 @@ def prepare_inputs(recipe: Recipe, *, workspace: Workspace, reporter: Reporter) 
         ),
         items=items,
         system_turns=system_turns,
+        judges=judges,
     )
 
 
@@ -251,45 +255,3 @@ def _check_vllm(recipe: Recipe) -> None:
 
 def _engine_key(recipe: Recipe) -> str:
     return f"recipe {recipe.settings.name}: evaluation_engine"
-
-
-def suite_items(
-    suite: Suite, *, snapshot: Path, canaries: CanarySettings | None = None
-) -> Sequence[Item]:
-    """Return a suite's items: of its own file, of a split of the snapshot, or the run's canaries.
-
-    Args:
-        suite: The suite.
-        snapshot: The snapshot of the recipe's own dataset.
-        canaries: The recipe's canaries.
-
-    Raises:
-        InvalidInputError: Items with mistakes.
-    """
-    settings = suite.settings
-    shots: list[Shot] = []
-    if isinstance(settings.items, CanaryItems):
-        if canaries is None:
-            raise InvalidInputError("there are no canaries", where=f"suite {settings.name}")
-        return canary_items(canaries)
-    if isinstance(settings.items, FileItems):
-        items = read_file_items(suite.folder / settings.items.file, system=settings.system)
-        if settings.shots is not None and settings.shots.file is not None:
-            shots = read_shots(suite.folder / settings.shots.file)
-    else:
-        items = [
-            Item(id=row.id, messages=row.messages[:-1], fields=dict(row.fields))
-            for row in read_split(snapshot, settings.items.split)
-        ]
-        if settings.shots is not None:
-            # Only what the model may have been trained on: a held-out row would be leaked.
-            shots = [
-                Shot(row.id, row.messages[-2].content, row.messages[-1].content)
-                for row in read_split(snapshot, "train")
-            ]
-    if settings.shots is None:
-        return items
-    where = f"suite {settings.name}: shots"
-    return put_shots_before(
-        items, shots, count=settings.shots.count, seed=settings.shots.seed, where=where
-    )

@@ -29,6 +29,8 @@ from civicbench.core.progress import Reporter
 from civicbench.core.workspace import Workspace
 from civicbench.datasets.building import load_dataset_settings
 from civicbench.datasets.sources import pinned_files
+from civicbench.evaluation.judges.preparing import judge_names
+from civicbench.evaluation.judges.settings import load_judge_settings
 from civicbench.evaluation.suites import load_suite
 from civicbench.models.catalogue import load_model_entry
 from civicbench.models.settings import HubSource, WheelSource
@@ -100,10 +102,7 @@ def wanted_files(
     for name in models:
         found += _model_files(name)
     for name in suites:
-        found += [
-            Wanted(file.place, file.sha256, f"suite {name}", pinned=file)
-            for file in _pinned_within(load_suite(name).settings)
-        ]
+        found += _suite_files(name)
     if manifest is not None:
         found += [
             Wanted(e.place, e.sha256, manifest.name, e.licence, pinned=e.pinned)
@@ -188,6 +187,15 @@ def refuse_bad_files(files: Iterable[MirrorFile], *, folder: Path) -> None:
         where=str(folder),
         remedy="run `civicbench mirror sync` on a connected machine",
     )
+
+
+def _suite_files(name: str) -> list[Wanted]:
+    """Return a suite's own public files, and those that its judges are built from."""
+    suite = load_suite(name).settings
+    own = [(file, f"suite {name}", suite.licence) for file in _pinned_within(suite)]
+    for judge in map(load_judge_settings, judge_names(suite)):
+        own += [(file, f"judge {judge.name}", judge.answers_licence) for file in judge.answers]
+    return [Wanted(f.place, f.sha256, by, licence, pinned=f) for f, by, licence in own]
 
 
 def _model_files(name: str) -> list[Wanted]:

@@ -191,6 +191,7 @@ def _repeat(
                     subject_of(inputs, contender),
                     renderer=inputs.renderer,
                     language_model=partial(models.give, contender, batching=batching),
+                    judges=inputs.judges,
                     processes=models.processes,
                 )
             )

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from civicbench.core.digests import digest_json, short
 from civicbench.core.stages import StageOutput
 from civicbench.core.workspace import Workspace
+from civicbench.evaluation.judges.queue import agreements_since
 from civicbench.evaluation.records import read_items, read_prompts
+from civicbench.evaluation.results import SuiteResult
 from civicbench.evaluation.scoring import read_result, read_score_measurements
 from civicbench.pipeline.evaluating import Evaluation
 from civicbench.pipeline.noise import NoiseRecord
@@ -21,19 +23,22 @@ if TYPE_CHECKING:
 BASE_LABEL = "base"
 
 
-def report_on(evaluation: Evaluation, *, recipe: Recipe, command: str) -> Report:
+def report_on(
+    evaluation: Evaluation, *, recipe: Recipe, command: str, workspace: Workspace
+) -> Report:
     """Return the report on an evaluation: every adapter against the base.
 
     Args:
         evaluation: What evaluating the recipe ended with.
         recipe: The recipe.
         command: The command that makes the report again.
+        workspace: Where people's labels are kept.
     """
     scores = evaluation.scores
     labels = unique_labels([BASE_LABEL, *(found.contender.label for found in scores.contenders)])
-    base = _scored(labels[0], None, scores.base)
+    base = _scored(labels[0], None, scores.base, workspace=workspace)
     others = [
-        _scored(label, found.contender.digest, found.outputs)
+        _scored(label, found.contender.digest, found.outputs, workspace=workspace)
         for label, found in zip(labels[1:], scores.contenders, strict=True)
     ]
     return Report(
@@ -112,10 +117,32 @@ def _key(report: Report) -> str:
     )
 
 
-def _scored(label: str, digest: str | None, outputs: Mapping[str, StageOutput]) -> ScoredModel:
+def with_labels(result: SuiteResult, *, workspace: Workspace) -> SuiteResult:
+    """Return a result with what people have labelled since in this workspace beside its judges."""
+    judges = tuple(
+        judge.model_copy(
+            update={
+                "agreements": (
+                    *judge.agreements,
+                    *agreements_since(judge.digest, workspace=workspace),
+                )
+            }
+        )
+        for judge in result.judges
+    )
+    return result.model_copy(update={"judges": judges})
+
+
+def _scored(
+    label: str,
+    digest: str | None,
+    outputs: Mapping[str, StageOutput],
+    *,
+    workspace: Workspace,
+) -> ScoredModel:
     suites = {
         name: ScoredSuite(
-            result=read_result(output.folder),
+            result=with_labels(read_result(output.folder), workspace=workspace),
             items=read_items(output.folder),
             measurements=read_score_measurements(output.folder),
             prompts=read_prompts(output.folder),

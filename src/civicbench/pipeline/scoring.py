@@ -13,6 +13,7 @@ from civicbench.evaluation.comparing import compare_results
 from civicbench.evaluation.records import read_items
 from civicbench.evaluation.results import Comparison
 from civicbench.evaluation.scoring import (
+    RESPONSES_NAME,
     Subject,
     read_result,
     score,
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from civicbench.evaluation.scorer.language_model import EngineLM
     from civicbench.evaluation.scorer.vllm_host import VllmHost
     from civicbench.evaluation.scorer.work import Batching
-
-RESPONSES_NAME = "responses.db"
 
 
 @dataclass(frozen=True)
@@ -297,6 +296,7 @@ def _score_into(
         subject,
         renderer=inputs.renderer,
         language_model=give,
+        judges=inputs.judges,
         processes=processes,
     )
     write_scores(folder, scores)

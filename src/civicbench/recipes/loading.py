@@ -13,8 +13,8 @@ from civicbench.core.digests import digest_json
 from civicbench.core.errors import InvalidInputError
 from civicbench.core.settings import check_settings, list_mistakes
 from civicbench.datasets.building import Dataset, load_dataset_settings
-from civicbench.evaluation.metrics import MACRO_F1, metric_names
-from civicbench.evaluation.settings import CanaryItems, ChoiceTask, DatasetItems
+from civicbench.evaluation.metrics import all_metric_names
+from civicbench.evaluation.settings import CanaryItems, DatasetItems
 from civicbench.evaluation.suites import Suite, load_suite
 from civicbench.evaluation.twins.records import twin_metrics
 from civicbench.models.catalogue import load_model_entry
@@ -176,10 +176,7 @@ def _misfits(recipe: Recipe) -> list[str]:
         (suite.settings.name, task.name, metric)
         for suite in recipe.suites
         for task in suite.settings.tasks
-        for metric in (
-            *metric_names(task),
-            *((MACRO_F1,) if isinstance(task, ChoiceTask) and task.macro_f1 else ()),
-        )
+        for metric in all_metric_names(task)
     } | {
         (suite.settings.name, measure.name, metric)
         for suite in recipe.suites

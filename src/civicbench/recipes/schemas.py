@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from civicbench.core.content import shipped_content_root
 from civicbench.core.files import write_text_whole
 from civicbench.datasets.settings import DatasetSettings
+from civicbench.evaluation.judges.settings import JudgeSettings
 from civicbench.evaluation.settings import SuiteSettings
 from civicbench.launch.slurm.profile import ClusterProfile
 from civicbench.models.licences import LicenceTerms
@@ -26,6 +27,7 @@ _KINDS: dict[str, type[BaseModel]] = {
     "distributed": DistributedPreset,
     "gate": Gate,
     "hardware": DeviceEntry,
+    "judge": JudgeSettings,
     "licence": LicenceTerms,
     "model": ModelEntry,
     "recipe": RecipeSettings,

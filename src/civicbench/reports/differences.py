@@ -6,7 +6,7 @@ from civicbench.pages.wording import format_difference, is_rate
 
 
 def difference_cell(comparison: Comparison, estimate: Estimate) -> Cell:
-    """Return a difference with its interval, and what it says where half is the ideal.
+    """Return a difference with its interval, and what it says where half or 0 is the ideal.
 
     Args:
         comparison: The measure.

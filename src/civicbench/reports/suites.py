@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from civicbench.evaluation.metrics import MACRO_F1
 from civicbench.evaluation.results import IDEALS, NO_SHARES, Comparison, MetricResult
+from civicbench.evaluation.wholes import find_whole
 from civicbench.pages.document import (
     Block,
     Cell,
@@ -16,6 +16,7 @@ from civicbench.pages.document import (
     number,
     words,
 )
+from civicbench.pages.judges import describe_judges, judges_of
 from civicbench.pages.wording import (
     format_count,
     format_estimate,
@@ -53,6 +54,7 @@ def describe_suite(report: Report, suite: SuiteText, *, place: int) -> Section:
         own = [c for c in report.comparisons[model.label] if c.suite == suite.name]
         if own:
             blocks.append(_differences(report, model, own, suite=suite))
+    blocks.extend(describe_judges(judges_of(model.suites[suite.name].result for model in models)))
     blocks.append(_methods(report, suite, models))
     return Section(f"suite-{place}", suite.title, tuple(blocks))
 
@@ -81,6 +83,9 @@ def _results(suite: SuiteText, models: Sequence[ScoredModel]) -> Table:
 
 def is_share(metric: MetricResult) -> bool:
     """Return whether a metric's values are shares of a whole, or the difference of two."""
+    whole = find_whole(metric.metric)
+    if whole is not None:
+        return whole.share
     if metric.better == "zero" or metric.metric in NO_SHARES:
         return metric.metric not in NO_SHARES
     numbers = (metric.estimate.value, metric.estimate.low, metric.estimate.high)
@@ -127,7 +132,7 @@ def _differences(
 
 def _changed(comparison: Comparison) -> str:
     """Return how many items got better and worse; nothing where an item has no value of its own."""
-    if comparison.metric == MACRO_F1:
+    if find_whole(comparison.metric) is not None:
         return _ABSENT
     if comparison.better in IDEALS:
         return f"{comparison.gained + comparison.lost:,}"

@@ -79,6 +79,11 @@ class EngineLM(TemplateLM):  # type: ignore[misc]
         """The token ids that the model was given for each prompt."""
 
     @property
+    def renderer(self) -> ChatRenderer:
+        """The model's renderer."""
+        return self._renderer
+
+    @property
     def eot_token_id(self) -> int:
         """The token that ends a turn."""
         return self._renderer.end_of_turn_id

@@ -207,7 +207,7 @@ def contrast_means(
         statistic=statistic,
         reach=_reach(before, after),
         items=len(before),
-        size=_size(before, after, codes=codes),
+        size=size_of(before, after, codes=codes),
     )
 
 
@@ -233,11 +233,11 @@ def contrast_macro_f1(
         statistic=macro_f1_of,
         reach=1.0,
         items=len(expected),
-        size=_size(before, after, codes=codes),
+        size=size_of(before, after, codes=codes),
     )
 
 
-def _size(first: Floats, second: Floats, *, codes: NDArray[np.intp]) -> float:
+def size_of(first: Floats, second: Floats, *, codes: NDArray[np.intp]) -> float:
     """Return the effective number of items by the models' own values; see `Contrast.size`."""
     own = min(effective_size(first, codes), effective_size(second, codes))
     return max(own, even_clusters(codes))

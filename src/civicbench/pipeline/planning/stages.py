@@ -1,14 +1,20 @@
 """Which stages a run has, and which stand done."""
 
+from pathlib import Path
+
+from civicbench.core.fetching import find_file
+from civicbench.core.progress import SilentReporter
 from civicbench.core.stages import find_finished
 from civicbench.core.workspace import Workspace
 from civicbench.evaluation.prompt_proof import system_turns_of
+from civicbench.evaluation.public.settings import PublicItems
 from civicbench.evaluation.scoring import Subject, score_stage
+from civicbench.evaluation.suites import Suite
 from civicbench.models.prepare import PreparedModel
-from civicbench.pipeline.inputs import suite_items
 from civicbench.pipeline.mixing import TrainingData
 from civicbench.pipeline.planned_data import PlannedSnapshots
 from civicbench.pipeline.planning.plan import PlannedStage
+from civicbench.pipeline.suite_items import suite_items
 from civicbench.recipes.loading import Recipe
 from civicbench.training.running import read_training_record, training_stage
 
@@ -57,12 +63,28 @@ def planned_stages(
                     engine=recipe.settings.evaluation_engine,
                     trained_system_turns=system_turns,
                 )
-                items = suite_items(
-                    suite, snapshot=snapshots.own, canaries=recipe.settings.canaries
-                )
-                scored = score_stage(suite.settings, items, subject, workspace=workspace)
-                done = find_finished(scored) is not None
+                done = _scored(suite, subject, recipe, snapshot=snapshots.own, workspace=workspace)
             stages.append(
                 PlannedStage(name=f"suite {suite.settings.name}, {role} model", done=done)
             )
     return tuple(stages)
+
+
+def _scored(
+    suite: Suite, subject: Subject, recipe: Recipe, *, snapshot: Path, workspace: Workspace
+) -> bool:
+    """Return whether a suite's scores stand; where its public files do not, they cannot."""
+    items = suite.settings.items
+    if isinstance(items, PublicItems) and any(
+        find_file(file, workspace=workspace) is None for file in items.files
+    ):
+        return False
+    asked = suite_items(
+        suite,
+        snapshot=snapshot,
+        canaries=recipe.settings.canaries,
+        workspace=workspace,
+        reporter=SilentReporter(),
+    )
+    scored = score_stage(suite.settings, asked, subject, workspace=workspace)
+    return find_finished(scored) is not None
