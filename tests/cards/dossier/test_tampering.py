@@ -457,3 +457,29 @@ def test_an_event_that_was_changed_without_its_digest_is_caught(
     log = "".join(canonical_json(event) + "\n" for event in events).encode()
     fault = found_in(written(tmp_path, resigned({**contents, "log/events.jsonl": log})))
     assert fault.problem == f"event {place + 1} was changed"
+
+
+def test_no_version_takes_a_step_that_nobody_signed(
+    dossier: ExportedDossier, tmp_path: Path
+) -> None:
+    contents = contents_of(dossier.path)
+    events = events_of(contents)
+    version = dossier.version.digest
+    step = {"version": version, "from_state": "live", "to_state": "withdrawn"}
+    detail = canonical_json({"payload": {}, "transitions": [step]})
+    events.append({**events[-1], "kind": "note", "subject": version, "detail": detail})
+    fault = found_in(written(tmp_path, with_log(contents, events)))
+    assert "not signed by anyone who may" in fault.problem
+
+
+def test_a_checksum_that_is_wrong_in_both_places_is_caught(
+    dossier: ExportedDossier, tmp_path: Path
+) -> None:
+    with zipfile.ZipFile(dossier.path) as archive:
+        crc = archive.getinfo("README.txt").CRC
+    content = dossier.path.read_bytes()
+    old, new = crc.to_bytes(4, "little"), (crc ^ 1).to_bytes(4, "little")
+    assert content.count(old) == 2
+    path = tmp_path / "checksum.zip"
+    path.write_bytes(content.replace(old, new))
+    assert "checksum" in found_in(path).problem
