@@ -113,7 +113,9 @@ def _asked(situation: Situation) -> tuple[tuple[str, Cell], ...]:
             )
         )
     rows.append(("Waits for", words(standing.waiting_for or "nobody")))
-    rows.append(("Live version", words(situation.live or "none of this model")))
+    own = situation.live == situation.version.reference
+    live = "this one" if own else situation.live or "none of this model"
+    rows.append(("Live version now", words(live)))
     left = count_of(len(situation.atrs_missing), "field")
     record = f"{left} still to be written" if situation.atrs_missing else "filled in"
     drafts = f"{count_of(situation.atrs_drafts, 'draft')} that no person has taken over"
@@ -245,7 +247,7 @@ def _row(
         (Words(_condition(rule, rate=rate)), Words(tested, "hint")),
         _measured(rule, verdict, rate=rate, decimals=decimals),
         format_estimate(verdict.base, rate=rate) if verdict.base else words("not measured"),
-        format_estimate(live, rate=rate) if live else words("none"),
+        format_estimate(live, rate=rate) if live else words("not compared"),
         _outcome(verdict),
     )
 

@@ -19,8 +19,8 @@ from civicbench.cli.exporting import export
 from civicbench.cli.gates import gates
 from civicbench.cli.importing import evaluate_version, import_version
 from civicbench.cli.jobs import cancel, jobs
-from civicbench.cli.launching import launch
 from civicbench.cli.judging import judge
+from civicbench.cli.launching import launch
 from civicbench.cli.listing import datasets, models, recipes
 from civicbench.cli.mirror import mirror
 from civicbench.cli.people import keys, people
@@ -77,12 +77,10 @@ def application(offline: bool) -> None:
 
 
 for _command in (
-    init, plan, run, train, launch, evaluate, scores, compare, registry, gates, card, models,
-    datasets, recipes, chat, export, publish, mirror, doctor, people, keys, jobs, cancel, sweep,
-    sweeps, judge,
+    init, plan, run, train, launch, evaluate, scores, judge, compare, sweep, sweeps, jobs, cancel,
+    registry, gates, people, keys, card, atrs, dossier, export, publish, models, datasets, recipes,
+    chat, mirror, doctor,
 ):  # fmt: skip
-    application.add_command(_command)
-for _command in (atrs, dossier):
     application.add_command(_command)
 for _command in (import_version, evaluate_version, waive, list_waivers):
     registry.add_command(_command)
@@ -100,7 +98,9 @@ def main() -> None:
         logging.getLogger(library).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", category=FutureWarning)
     try:
-        application.main(standalone_mode=False)
+        ended = application.main(standalone_mode=False)
+        if isinstance(ended, int):  # click returns the code of an Exit that a command raised
+            sys.exit(ended)
     except CivicbenchError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)

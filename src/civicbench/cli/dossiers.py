@@ -62,8 +62,10 @@ def export(
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--key", "keys", multiple=True, metavar="FINGERPRINT",
               help="A key that you know: something has to be signed by it.")  # fmt: skip
-@click.option("--anchor", "anchors", multiple=True, metavar="HEAD",
-              help="A head of the log that you know: the log has to hold it.")  # fmt: skip
+@click.option(
+    "--anchor", "anchors", multiple=True, metavar="HEAD",
+    help="A head of the log that you know, or a checkpoint's file: the log has to hold it.",
+)  # fmt: skip
 @click.option("--version", metavar="DIGEST", help="The version's digest, if you know it.")
 @click.option("--strict", is_flag=True, help="Exit with 4 where anything was not proven.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")

@@ -12,8 +12,10 @@ from tests.registry.decided import key_of
 from civicbench.cards.dossier.export import ExportedDossier, export_dossier
 from civicbench.cards.verifier.assembling import assemble_verifier, verifier_digest
 from civicbench.core.errors import InvalidInputError
+from civicbench.registry.anchors import make_anchor, write_anchor
 from civicbench.registry.decisions.recording import NotAllowedError
 from civicbench.registry.registry import Registry
+from civicbench.registry.versions import ChainHead
 
 # The system's own interpreter, not the one that Civicbench is installed in.
 PYTHON = next(
@@ -86,6 +88,23 @@ def test_an_earlier_head_is_an_anchor_too_and_says_how_far_it_reaches(
     assert done.returncode == 0
     assert "up to event 6" in done.stdout
     assert "the events after the head" in done.stdout
+
+
+def test_a_checkpoint_that_was_kept_is_an_anchor_and_a_forged_one_is_none(
+    dossier: ExportedDossier, registry: Registry, tmp_path: Path
+) -> None:
+    head = ChainHead(sequence=len(registry.events()), digest=dossier.head)
+    kept, forged = tmp_path / "kept.json", tmp_path / "forged.json"
+    write_anchor(make_anchor(head, signer=key_of("rob")), kept)
+    write_anchor(make_anchor(head, signer=key_of("mallory")), forged)
+    done = alone(tmp_path / "empty", str(dossier.path), "--anchor", str(kept))
+    assert done.returncode == 0, done.stdout
+    assert "is the one whose head you named" in done.stdout
+    done = alone(tmp_path / "empty", str(dossier.path), "--anchor", str(forged))
+    assert done.returncode == 6
+    other = ChainHead(sequence=3, digest="0" * 64)
+    write_anchor(make_anchor(other, signer=key_of("rob")), kept)
+    assert alone(tmp_path / "empty", str(dossier.path), "--anchor", str(kept)).returncode == 6
 
 
 def test_an_unpacked_dossier_is_checked_too_and_any_zip_program_unpacks_it(

@@ -367,3 +367,119 @@ def test_the_dossier_of_another_version_does_not_pass_for_this_one(
 ) -> None:
     with pytest.raises(FaultError):
         verify_dossier(str(dossier.path), [], [], "0" * 64)
+
+
+def signed_event(
+    events: list[dict[str, Any]],
+    *,
+    person: str,
+    key: PersonKey,
+    kind: str,
+    role: str,
+    payload: object,
+) -> dict[str, Any]:
+    statement = {
+        "kind": kind, "subject": person, "person": person, "role": role, "head": "0" * 64,
+        "at": events[-1]["at"], "payload": payload,
+    }  # fmt: skip
+    proof = key.sign(
+        "application/vnd.civicbench.statement.v1+json", canonical_json(statement).encode()
+    ).model_dump()
+    detail = canonical_json({"statement": statement, "proof": proof})
+    return {**events[-1], "kind": kind, "subject": person, "actor": person, "detail": detail}
+
+
+GRANT = {"name": "eve", "grant": ["reviewer"], "withdraw": [], "accounts": []}
+STRANGERS_KEY = {"person": "rhian", "public_key": STRANGER.public.content.hex(), "possession": ""}
+
+
+@pytest.mark.parametrize(("kind", "person", "role", "payload", "key", "said"), [
+    ("person changed", None, "", GRANT, None, "not signed by anyone who may"),
+    ("key added", None, "", STRANGERS_KEY, None, "not signed by anyone who may"),
+    ("person changed", "eve", "evaluator", GRANT, key_of("eve"), "not signed by anyone who may"),
+    ("key added", "eve", "self", STRANGERS_KEY, key_of("eve"), "not signed by anyone who may"),
+    ("person changed", "olwen", "senior-responsible-owner", GRANT, key_of("eve"), "not olwen's"),
+    ("person changed", "olwen", "senior-responsible-owner", GRANT, STRANGER, "was not olwen's"),
+    ("person changed", "eve", "senior-responsible-owner", GRANT, key_of("eve"), "did not hold"),
+    ("atrs edited", "audrey", "auditor", {"texts": {}}, key_of("audrey"), "not signed by anyone"),
+    ("atrs edited", None, "", {"texts": {}}, None, "not signed by anyone who may"),
+    ("atrs edited", "eve", "self", {"texts": {}}, key_of("eve"), "not signed by anyone who may"),
+])  # fmt: skip
+def test_an_entry_by_whom_it_may_not_be_is_caught_at_the_logs_end_too(
+    dossier: ExportedDossier, tmp_path: Path, kind: str, person: str | None, role: str,
+    payload: object, key: PersonKey | None, said: str,
+) -> None:  # fmt: skip
+    contents = contents_of(dossier.path)
+    events = events_of(contents)
+    if person is None or key is None:
+        detail = canonical_json({"payload": payload})
+        events.append({**events[-1], "kind": kind, "subject": "eve", "detail": detail})
+    else:
+        events.append(
+            signed_event(events, person=person, key=key, kind=kind, role=role, payload=payload)
+        )
+    fault = found_in(written(tmp_path, with_log(contents, events)))
+    assert fault.place == "log/events.jsonl"
+    assert said in fault.problem
+
+
+def test_a_retired_key_signs_nothing_more(dossier: ExportedDossier, tmp_path: Path) -> None:
+    contents = contents_of(dossier.path)
+    events = events_of(contents)
+    owner = {"person": "olwen", "key": OWNER, "role": "senior-responsible-owner"}
+    retired = {"key": key_of("rob").public.fingerprint, "reason": "Lost."}
+    events.append(signed_event(events, kind="key retired", payload=retired, **owner))  # type: ignore[arg-type]
+    assert verify_dossier(str(written(tmp_path, with_log(contents, events))), [], [], None)["valid"]
+    texts = {"texts": {"team": "x"}}
+    events.append(
+        signed_event(
+            events,
+            person="rob",
+            key=key_of("rob"),
+            kind="atrs edited",
+            role="reviewer",
+            payload=texts,
+        )
+    )
+    assert (
+        "was not rob's at that time"
+        in found_in(written(tmp_path, with_log(contents, events))).problem
+    )
+
+
+def test_an_event_that_was_changed_without_its_digest_is_caught(
+    dossier: ExportedDossier, tmp_path: Path
+) -> None:
+    contents = contents_of(dossier.path)
+    events = events_of(contents)
+    place = at(events, "person added")
+    events[place]["at"] = events[-1]["at"]
+    log = "".join(canonical_json(event) + "\n" for event in events).encode()
+    fault = found_in(written(tmp_path, resigned({**contents, "log/events.jsonl": log})))
+    assert fault.problem == f"event {place + 1} was changed"
+
+
+def test_no_version_takes_a_step_that_nobody_signed(
+    dossier: ExportedDossier, tmp_path: Path
+) -> None:
+    contents = contents_of(dossier.path)
+    events = events_of(contents)
+    version = dossier.version.digest
+    step = {"version": version, "from_state": "live", "to_state": "withdrawn"}
+    detail = canonical_json({"payload": {}, "transitions": [step]})
+    events.append({**events[-1], "kind": "note", "subject": version, "detail": detail})
+    fault = found_in(written(tmp_path, with_log(contents, events)))
+    assert "not signed by anyone who may" in fault.problem
+
+
+def test_a_checksum_that_is_wrong_in_both_places_is_caught(
+    dossier: ExportedDossier, tmp_path: Path
+) -> None:
+    with zipfile.ZipFile(dossier.path) as archive:
+        crc = archive.getinfo("README.txt").CRC
+    content = dossier.path.read_bytes()
+    old, new = crc.to_bytes(4, "little"), (crc ^ 1).to_bytes(4, "little")
+    assert content.count(old) == 2
+    path = tmp_path / "checksum.zip"
+    path.write_bytes(content.replace(old, new))
+    assert "checksum" in found_in(path).problem

@@ -13,11 +13,11 @@ import json
 from typing import Any
 
 from civicbench.cards.verifier.ed25519 import ed25519_holds
-from civicbench.cards.verifier.fault import FaultError
+from civicbench.cards.verifier.fault import FaultError, sound
 
 LOG_NAME = "log/events.jsonl"
 _STATEMENT_TYPE = "application/vnd.civicbench.statement.v1+json"
-_KEY_TYPE = "application/vnd.civicbench.key.v1+json"
+_CHECKPOINT_TYPE = "application/vnd.civicbench.checkpoint.v1+json"
 _FIRST = "0" * 64
 _FIELDS = {"sequence", "at", "actor", "kind", "subject", "detail", "previous", "digest"}
 _OWNER = "senior-responsible-owner"
@@ -27,6 +27,8 @@ _ROLES = {
     "version decided": ("reviewer", _OWNER),
     "version released": (_OWNER,),
     "version withdrawn": ("reviewer", _OWNER),
+    "atrs edited": ("engineer", "evaluator", "reviewer", _OWNER),
+    "use policy waived": (_OWNER,),
 }
 """Who may do what."""
 _STEWARDED = ("person added", "person changed", "key added", "key retired")
@@ -122,6 +124,25 @@ class Log:
     def key_of(self, fingerprint: str) -> bytes:
         """Return the key of a fingerprint, or nothing where the log enrolled none such."""
         return self.keys.get(fingerprint, ("", b""))[1]
+
+    def read_anchor(self, content: bytes, place: str) -> str:
+        """Return the head that a checkpoint names, after checking that a key of the log signed it.
+
+        Args:
+            content: The checkpoint's file, as `civicbench registry anchor` writes it.
+            place: What it is called, for faults.
+        """
+        with sound(place):
+            envelope = json.loads(content)
+            payload = decode_base64(envelope["payload"])
+            signature = envelope["signatures"][0]
+            head = str(json.loads(payload)["digest"])
+            message = signing_bytes(_CHECKPOINT_TYPE, payload)
+            if envelope["payloadType"] != _CHECKPOINT_TYPE or not ed25519_holds(
+                self.key_of(signature["keyid"]), decode_base64(signature["sig"]), message
+            ):
+                raise FaultError(place, "is not signed by a key that the log knows")
+        return head
 
     def _link(self, line: bytes, number: int, previous: str) -> dict[str, Any]:
         try:

@@ -31,8 +31,8 @@ dossier that holds together too. So give what you know from elsewhere:
 
   --key      a reviewer's key fingerprint, had from the reviewer in person, by phone, or from
              your organisation's own list
-  --anchor   a head of the log that was written down at the time: on a printed card, in a git
-             tag, in minutes
+  --anchor   a head of the log that was kept elsewhere at the time: on a printed card, in
+             minutes, or a checkpoint's file (`civicbench registry anchor`)
   --version  the version's digest, as in the decision letter or on the card
 
 Without them the answer says what was not proven. And take verify.py itself from somewhere you
@@ -72,6 +72,10 @@ def _report(
     proven, unproven = [], []
     if version is not None and version != dossier.version:
         raise FaultError("version/evidence.json", f"is not the version that you named, {version}")
+    anchors = [
+        one if _is_digest(one) else dossier.log.read_anchor(Path(one).read_bytes(), one)
+        for one in anchors
+    ]
     for anchor in anchors:
         if anchor not in dossier.log.digests:
             raise FaultError("log/events.jsonl", f"does not hold the head that you named, {anchor}")
@@ -124,6 +128,10 @@ def _report(
     }  # fmt: skip
 
 
+def _is_digest(text: str) -> bool:
+    return len(text) == 64 and not set(text) - set("0123456789abcdef")
+
+
 def _outcome(payload: dict[str, Any]) -> str:
     end = expiry(payload)
     outcome = f": {payload['outcome']}" if "outcome" in payload else ""
@@ -159,16 +167,18 @@ def main(arguments: list[str] | None = None) -> int:
                         help="a key that you know: something about the version has to be signed "
                         "by it; may be given several times")  # fmt: skip
     parser.add_argument("--anchor", action="append", default=[], metavar="HEAD",
-                        help="a head of the log that you know: the log has to hold it")  # fmt: skip
+                        help="a head of the log that you know, or the file of a checkpoint: the "
+                        "log has to hold it")  # fmt: skip
     parser.add_argument("--version", metavar="DIGEST", help="the version's digest, if you know it")
     parser.add_argument("--strict", action="store_true",
                         help="exit with 4 where anything was not proven")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print JSON")
     given = parser.parse_args(arguments)
-    for name, value in [("--key", one) for one in given.key] + [
-        ("--anchor", one) for one in given.anchor
-    ] + ([("--version", given.version)] if given.version else []):  # fmt: skip
-        if len(value) != 64 or set(value) - set("0123456789abcdef"):
+    named = [("--key", one) for one in given.key]
+    named += [("--anchor", one) for one in given.anchor if not Path(one).is_file()]
+    named += [("--version", given.version)] if given.version else []
+    for name, value in named:
+        if not _is_digest(value):
             parser.error(f"{name} takes 64 hexadecimal digits, not {value!r}")
     try:
         found = verify_dossier(given.dossier, given.key, given.anchor, given.version)

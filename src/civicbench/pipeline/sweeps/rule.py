@@ -6,8 +6,7 @@ from typing import Literal
 
 from civicbench.core.errors import InvalidInputError
 from civicbench.core.settings import Settings, suggest
-from civicbench.evaluation.metrics import MACRO_F1, metric_names
-from civicbench.evaluation.settings import ChoiceTask
+from civicbench.evaluation.metrics import all_metric_names
 from civicbench.recipes.loading import Recipe
 
 HELD_OUT_LOSS = "held_out_loss"
@@ -44,10 +43,7 @@ def suite_measures(recipe: Recipe) -> list[str]:
         f"{suite.settings.name}/{task.name}/{metric}"
         for suite in recipe.suites
         for task in suite.settings.tasks
-        for metric in (
-            *metric_names(task),
-            *((MACRO_F1,) if isinstance(task, ChoiceTask) and task.macro_f1 else ()),
-        )
+        for metric in all_metric_names(task)
     ]
 
 
