@@ -277,6 +277,7 @@ class Lab:
         conf.touch(mode=0o600)
         conf.write_text(
             f"AuthType=auth/munge\nAuthInfo=socket={run}/munge.socket\nDbdHost={_host()}\n"
+            "CommunicationParameters=NoInAddrAny,NoCtldInAddrAny\n"
             f"DbdAddr=127.0.0.1\nDbdPort={self._ports[-1]}\nSlurmUser={_user()}\n"
             f"LogFile={self.folder}/log/slurmdbd.log\nPidFile={run}/slurmdbd.pid\n"
             f"StorageType=accounting_storage/mysql\nStorageHost=127.0.0.1\nStoragePort={port}\n"

@@ -25,7 +25,7 @@ from tests.launch.slurm.conftest import Here, Site
             "mend gpu_type",
         ),
         ({"cpus_per_node": 99}, "More processors requested than permitted", "cpus_per_node"),
-        ({"nodes": 5}, "Node count specification invalid", "lower nodes"),
+        ({"nodes": 3}, "Node count specification invalid", "lower nodes"),
         ({"constraint": "weird"}, "Invalid feature specification", "mend constraint"),
         ({"reservation": "gone"}, "Requested reservation is invalid", "mend reservation"),
     ],

@@ -126,7 +126,7 @@ class ClusterProfile(Settings):
     offline: bool = True
     """Whether jobs fetch nothing: on most clusters the nodes have no network."""
     requeue: Requeue = Requeue()
-    """What happens to a job that was stopped before its end."""
+    """Whether, and how often, a job that was stopped before its end starts again."""
     signal_grace_s: Annotated[int, Field(ge=10, le=65_535)] = 120
     """How long before its time limit a job is told to save and stop, in seconds."""
 
