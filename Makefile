@@ -14,7 +14,7 @@ install: $(STAMP) $(PAGE_CSS)
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[wandb,qlora,dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[wandb,mlflow,postgresql,qlora,dev]'
 	@touch $@
 
 assets: $(PAGE_CSS)

@@ -75,4 +75,6 @@ def _renamed(target: str, text: str) -> str:
     if target.endswith(".jsonl"):
         return text
     lines = [line for line in text.splitlines() if not line.startswith("# yaml-language-server")]
-    return "\n".join(lines).replace("smoke", "example") + "\n"
+    own = "\n".join(lines).replace("smoke", "example") + "\n"
+    # Weights of its own: those of smoke may have been judged already, under another gate.
+    return own.replace("  epochs: 2\n", "  epochs: 2\n  seed: 1\n")
