@@ -16,7 +16,7 @@ from tests.launch.slurm.lab import Lab, has_accounting, missing, running
 
 ROOT = Path(__file__).resolve().parents[3]
 # Set where Slurm must be there, as in CI: its absence is then a failure.
-REQUIRED = "CIVICBENCH_TEST_SLURM"
+REQUIRED = "CIVICBENCH_REQUIRE_SLURM"
 
 
 @pytest.fixture(scope="session")
