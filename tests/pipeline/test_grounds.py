@@ -8,7 +8,10 @@ from tests.registry.office import Office
 
 from civicbench.core.progress import Reporter
 from civicbench.core.workspace import Workspace
+from civicbench.evaluation.results import Agreement, Estimate, JudgeFact
+from civicbench.evaluation.scoring import read_result
 from civicbench.pipeline.comparing import compare_versions
+from civicbench.pipeline.grounds import judge_facts
 from civicbench.pipeline.running import run_recipe
 from civicbench.recipes.loading import load_recipe
 from civicbench.registry.gates import judge
@@ -58,3 +61,31 @@ def test_the_evidence_alone_is_enough_to_judge_again(used: Workspace) -> None:
     gate = load_recipe("smoke").gate
     again = judge(gate, evidence.comparisons, digest=evidence.gate.digest, facts=evidence.facts)
     assert again.rules == evidence.gate.rules
+
+
+def agreement(held_out: str, kappa: float, *, group: str = "all") -> Agreement:
+    estimate = Estimate(
+        value=kappa, low=kappa - 0.1, high=kappa + 0.1, items=80, method="bootstrap"
+    )
+        value=kappa, low=kappa - 0.1, high=kappa + 0.1, items=80, method="bootstrap"
+    )
+    return Agreement(
+        against="XSTest", held_out=held_out, group=group, items=80, accuracy=estimate,
+        kappa=estimate, confusion={},
+    )  # fmt: skip
+
+
+def test_a_gate_judges_a_judge_by_the_answers_that_it_knew_least(smoke_home: Path) -> None:
+    (folder, *_) = sorted((smoke_home / "scores").glob("*/result.json"))
+    told = JudgeFact(
+        name="trained", title="Trained", digest="a" * 64,
+        agreements=(
+            agreement("nothing", 0.99), agreement("prompt", 0.9), agreement("model", 0.8),
+            agreement("model", 0.1, group="gpt4"), agreement("labelled afterwards", 0.2),
+        ),
+    )  # fmt: skip
+    result = read_result(folder.parent).model_copy(update={"judges": (told,)})
+    (found,) = judge_facts("xstest", result)
+    assert (found.suite, found.kappa.value, found.labels) == ("xstest", 0.8, 80)
+    unknown = told.model_copy(update={"agreements": ()})
+    assert not list(judge_facts("xstest", result.model_copy(update={"judges": (unknown,)})))

@@ -4,11 +4,12 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+from civicbench.core.digests import short
 from civicbench.core.stages import Stage, StageOutput
 from civicbench.core.workspace import Workspace
 from civicbench.evaluation.comparing import compare_results
 from civicbench.evaluation.records import ITEMS_NAME, parse_items, read_items
-from civicbench.evaluation.results import Comparison, Place
+from civicbench.evaluation.results import Comparison, Place, SuiteResult
 from civicbench.evaluation.scoring import read_result, score_stage
 from civicbench.evaluation.settings import FileItems
 from civicbench.evaluation.statistics.families import adjust_family
@@ -21,9 +22,12 @@ from civicbench.pipeline.scoring import RecipeScores, subject_of
 from civicbench.registry.gates import Gate, margins
 from civicbench.registry.grounds import Grounds, NoiseFact
 from civicbench.registry.registry import Registry
-from civicbench.registry.rules.facts import LiveFact, SourceOfItems, StageKey
+from civicbench.registry.rules.facts import JudgeFact, LiveFact, SourceOfItems, StageKey
 from civicbench.registry.waivers import WaiverLog
 from civicbench.training.running import training_stage
+
+# What a judge had not been trained on, the farthest from its training first.
+_LEAST_KNOWN = ("model and prompt", "model", "prompt", "nothing")
 
 
 def gather_grounds(
@@ -68,6 +72,11 @@ def gather_grounds(
             registry=registry,
         ),
         canaries=None if planted is None else planted.fact,
+        judges=tuple(
+            fact
+            for suite, folder in scores.tuned_folders.items()
+            for fact in judge_facts(suite, read_result(folder))
+        ),
         licence_texts=licence_texts(inputs.prepared),
         card_gaps=tuple(_card_gaps(inputs)),
         waivers=WaiverLog(registry.log).in_force(recipe.registered_name, on=today()),
@@ -78,6 +87,30 @@ def gather_grounds(
 def today() -> date:
     """Return the day by which waivers are judged (UTC)."""
     return datetime.now(UTC).date()
+
+
+def judge_facts(suite: str, result: SuiteResult) -> Iterator[JudgeFact]:
+    """Yield how well each judge of a suite agrees with people, on answers least known to it.
+
+    Args:
+        suite: The suite's name.
+        result: What a model scored on it. A judge whose agreement was not measured yields nothing,
+            so that a rule on it cannot tell.
+    """
+    for judge in result.judges:
+        of_all = [
+            one for one in judge.agreements if one.group == "all" and one.held_out in _LEAST_KNOWN
+        ]
+        if not of_all:
+            continue
+        strictest = min(of_all, key=lambda one: _LEAST_KNOWN.index(one.held_out))
+        yield JudgeFact(
+            judge=f"{judge.name} {short(judge.digest)}",
+            suite=suite,
+            kappa=strictest.kappa,
+            accuracy=strictest.accuracy,
+            labels=strictest.items,
+        )
 
 
 def licence_texts(prepared: PreparedModel) -> tuple[str, ...]:

@@ -18,7 +18,11 @@ def bind(evidence: Evidence) -> Binding:
             suite.name: digest_json([suite.tuned.items_digest, suite.tuned.prompts_digest])
             for suite in evidence.suites
         },
-        judges={},
+        judges={
+            suite.name: digest_json([judge.digest for judge in suite.tuned.judges])
+            for suite in evidence.suites
+            if suite.tuned.judges
+        },
         gate=evidence.gate.digest,
     )
 

@@ -10,6 +10,7 @@ from civicbench.training.memory.activations import (
     compute_bytes,
     pass_memory,
 )
+from civicbench.training.memory.allocator import returns_blocks
 from civicbench.training.memory.layers import (
     linear_layers,
     linear_parameters,
@@ -42,8 +43,10 @@ _CPU_CONSTANT = {"float32": 30e6, "bfloat16": 60e6}
 # length of pass in SmolLM2-135M's matrix products.
 _PASS_KERNEL_BYTES = 8e6
 _GPU_CONSTANT = 0.7e9
-# Share of activations and logits that malloc, or CUDA's caching allocator, leaves unused between.
+# Share of activations and logits that malloc, or CUDA's caching allocator, leaves unused between:
+# where large blocks are given back when freed, and where malloc keeps them in a heap it cuts up.
 _CPU_FRAGMENTS = {"float32": 0.03, "bfloat16": 0.1}
+_HEAP_FRAGMENTS = 0.33
 _GPU_FRAGMENTS = 0.05
 
 
@@ -147,7 +150,10 @@ def _plan_pass(
         if on_gpu
         else _CPU_CONSTANT[settings.precision] + _kernel_bytes(settings, size)
     )
-    fragments = _GPU_FRAGMENTS if on_gpu else _CPU_FRAGMENTS[settings.precision]
+    heap = not on_gpu and not returns_blocks(settings, shares_weights=sharding == "zero3")
+    fragments = _CPU_FRAGMENTS[settings.precision]
+    if on_gpu or heap:
+        fragments = _GPU_FRAGMENTS if on_gpu else _HEAP_FRAGMENTS
     head = _head_copy(shape, settings)
     moments = {
         "output head": (before, kept + head, needs.logits, fixed),
@@ -168,7 +174,11 @@ def _plan_pass(
             optimiser=optimiser,
             activations=activations,
             logits=logits,
-            workspace=constant + working + fragments * (activations + logits + working),
+            workspace=constant
+            + working
+            + fragments * (activations + logits + working)
+            # What passes kept has been freed by then, and the heap holds it all the same.
+            + (kept if heap and moment == "update" else 0.0),
             moment=moment,
         )
         for moment, (gradient, activations, logits, working) in moments.items()
