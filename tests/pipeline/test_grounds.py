@@ -67,8 +67,6 @@ def agreement(held_out: str, kappa: float, *, group: str = "all") -> Agreement:
     estimate = Estimate(
         value=kappa, low=kappa - 0.1, high=kappa + 0.1, items=80, method="bootstrap"
     )
-        value=kappa, low=kappa - 0.1, high=kappa + 0.1, items=80, method="bootstrap"
-    )
     return Agreement(
         against="XSTest", held_out=held_out, group=group, items=80, accuracy=estimate,
         kappa=estimate, confusion={},
