@@ -30,12 +30,15 @@ def recipe(*overrides: str, precision: str = "bfloat16") -> Recipe:
     )
 
 
+QUANTISED = ("training.use=qlora", "training.precision=bfloat16")
+
+
 @pytest.mark.parametrize(
     ("overrides", "precision", "error", "says"),
     [
         ((), "bfloat16", PartAbsentError, r"civicbench\[vllm\]"),
         ((), "float32", InvalidInputError, "evaluation_precision"),
-        (("training.use=qlora",), "bfloat16", InvalidInputError, "quantised base"),
+        (QUANTISED, "bfloat16", InvalidInputError, "quantised base"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_refused_before_work(

@@ -254,7 +254,8 @@ def list_keys(person_name: str | None, as_json: bool) -> None:
 
 @keys.command("show")
 @click.argument("fingerprint")
-def show_key(fingerprint: str) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def show_key(fingerprint: str, as_json: bool) -> None:
     """Print an enrolled public key as PEM, by the beginning of its FINGERPRINT."""
     from civicbench.core.workspace import Workspace
     from civicbench.registry.registry import Registry
@@ -263,6 +264,9 @@ def show_key(fingerprint: str) -> None:
     with Registry.open(Workspace.locate()) as opened:
         found = opened.desk.find_key(fingerprint)
     public = PublicKey(bytes.fromhex(found.public_key))
+    if as_json:
+        print_json({**found.model_dump(mode="json"), "pem": public.pem})
+        return
     ended = f"{found.retired_at:%Y-%m-%d %H:%M} UTC" if found.retired_at else "no"
     click.echo(f"{found.person}  {found.fingerprint}  retired: {ended}", err=True)
     click.echo(public.pem, nl=False)

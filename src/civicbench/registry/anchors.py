@@ -44,7 +44,9 @@ class Checkpoint(_Frozen):
 
 class _EnvelopeSignature(_Frozen):
     keyid: str
+    """Which key made it."""
     sig: str
+    """The signature, in base64."""
 
 
 class Anchor(_Frozen):

@@ -21,7 +21,7 @@ STATEMENT_TYPE = "application/vnd.in-toto+json"
 class Signature(BaseModel):
     """One signature of an envelope."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
 
     keyid: str = ""
     """Which key made it; a hint, trusted for nothing."""
