@@ -29,11 +29,14 @@ $(PAGE_CSS): assets/govuk.scss node_modules/.package-lock.json
 	@$(BIN)/node node_modules/sass/sass.js --load-path=node_modules --style=compressed \
 	  --no-source-map --no-charset --no-error-css --quiet-deps $< $@
 
+# Files are tested at once, one on each core; PYTEST_FLAGS= tests one after another.
+PYTEST_FLAGS ?= -n auto --dist loadfile
+
 test: install
-	$(BIN)/python -m pytest -q -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m "not slow" $(PYTEST_FLAGS)
 
 test-slow: install
-	$(BIN)/python -m pytest -q -m slow
+	$(BIN)/python -m pytest -q -m slow $(PYTEST_FLAGS)
 
 check: install
 	$(BIN)/ruff format --check .
