@@ -1,5 +1,6 @@
 """The way of a recipe on a real Slurm: training, an array over suites, registration."""
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -61,19 +62,16 @@ def test_a_failed_task_of_the_array_is_named_and_nothing_is_registered(site: Sit
     site.profile(tasks_at_once=1)
     launch = site.launch("own")
     evaluate = site.number(launch, "evaluate")
+    ends = "JobState=COMPLETED .*ArrayTaskId=0 |ArrayTaskId=0 .*JobState=COMPLETED "
     site.lab.wait_until(
-        lambda: site.shown_states(launch, "evaluate")[0] == "COMPLETED",
+        lambda: re.search(ends, site.lab.run("scontrol", "show", "job", "-o", evaluate)),
         timeout_s=300,
         what="first task done",
     )
     # Before the second task starts, what it would score is changed.
     suite = site.project / "evaluation" / "second" / "suite.yaml"
     suite.write_text(suite.read_text() + "# changed\n")
-    site.lab.wait_until(
-        lambda: not site.shown(launch)["steps"][2]["states"][0]["state"].startswith("PEND"),
-        timeout_s=60,
-        what="end of the launch",
-    )
+    site.lab.wait(site.number(launch, "register"))
     shown = site.shown(launch)
     assert site.shown_states(launch, "evaluate") == ["COMPLETED", "FAILED"]
     assert shown["summary"] == "failed: evaluate"

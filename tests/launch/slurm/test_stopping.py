@@ -55,8 +55,8 @@ def test_a_run_whose_node_dies_is_queued_again_and_goes_on(
 def test_a_run_longer_than_its_time_stops_before_it_and_goes_on_up_to_its_limit(
     site: Site,
 ) -> None:
-    site.profile(time_minutes=1, signal_grace_s=58, requeue={"limit": 1})
-    launch = site.launch("smoke", "training.epochs=400", "--only-training")
+    site.profile(time_minutes=1, signal_grace_s=20, requeue={"limit": 1})
+    launch = site.launch("smoke", "training.epochs=2000", "--only-training")
     number = site.number(launch, "train")
     assert site.lab.wait(number, timeout_s=400) == "FAILED", site.log(launch, "train")
     assert site.lab.job(number)["ExitCode"] == "75:0"

@@ -23,16 +23,9 @@ def test_a_sweep_of_24_tasks_ends_with_a_winner_and_a_lost_task_is_run_again(sit
     ]  # fmt: skip
     # One of those that wait is lost.
     site.lab.run("scancel", f"{job['job_id']}_23")
+    queue = ("squeue", "--noheader", "--jobs", job["job_id"])
     site.lab.wait_until(
-        lambda: (
-            not site.shown(launch)["steps"][0]["states"]
-            or not any(
-                state["state"] in {"PENDING", "RUNNING", "COMPLETING"}
-                for state in site.shown(launch)["steps"][0]["states"]
-            )
-        ),
-        timeout_s=400,
-        what="end of the array",
+        lambda: not site.lab.run(*queue, check=False), timeout_s=400, what="end of the array"
     )
     states = site.shown_states(launch, "sweep")
     assert states == ["COMPLETED"] * 23 + ["CANCELLED"], states

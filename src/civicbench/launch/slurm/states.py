@@ -93,6 +93,34 @@ def look_up(job_ids: Iterable[str]) -> dict[str, list[JobState]]:
     return {job_id: _from_scontrol(job_id, queue) or _from_sacct(job_id) for job_id in wanted}
 
 
+def with_every_task(job_id: str, found: Sequence[JobState], *, tasks: int) -> list[JobState]:
+    """Return the states of an array with those of its tasks that Slurm leaves out.
+
+    A task that was cancelled before it started has no record in scontrol's answer.
+
+    Args:
+        job_id: The array's number.
+        found: What Slurm said.
+        tasks: How many tasks it has.
+    """
+    known = {state.task: state for state in found if state.task is not None}
+    if not found or len(known) == tasks or found[0].source == "none":
+        return list(found)
+    history = {state.task: state for state in _from_sacct(job_id) if state.task is not None}
+    return [
+        known.get(task)
+        or history.get(task)
+        or JobState(
+            job_id=f"{job_id}_{task}",
+            task=task,
+            state="CANCELLED",
+            words="Slurm lists it no more: it was ended before it started",
+            source="none",
+        )
+        for task in range(tasks)
+    ]
+
+
 def _from_scontrol(job_id: str, queue: dict[str, dict[str, str]]) -> list[JobState]:
     done = try_slurm("scontrol", "show", "job", "-o", job_id)
     if done.returncode != 0:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from civicbench.core.errors import InvalidInputError, PartAbsentError
 from civicbench.launch.slurm.commands import ask_slurm
-from civicbench.launch.slurm.states import JobState, look_up
+from civicbench.launch.slurm.states import JobState, look_up, with_every_task
 from civicbench.launch.slurm.submission import Submission, SubmittedJob, edited_scripts
 
 _LOOK_EVERY_S = 0.3
@@ -122,7 +122,7 @@ def _steps(
             step=job.step,
             title=job.title,
             job_id=job.job_id,
-            states=tuple(states.get(job.job_id or "", ())),
+            states=_states_of(job, states.get(job.job_id or "", [])),
             tasks=job.tasks,
             logs=tuple(str(path) for path in logs_of(folder, job)),
             script=str(folder / f"{job.step}.sbatch"),
@@ -130,6 +130,12 @@ def _steps(
         )
         for job in launch.jobs
     )
+
+
+def _states_of(job: SubmittedJob, found: list[JobState]) -> tuple[JobState, ...]:
+    if job.array and job.job_id is not None:
+        found = with_every_task(job.job_id, found, tasks=len(job.tasks))
+    return tuple(found)
 
 
 def logs_of(folder: Path, job: SubmittedJob, *, task: int | None = None) -> list[Path]:

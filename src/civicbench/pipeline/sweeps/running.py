@@ -56,8 +56,10 @@ def run_here(folder: Path, sweep: Sweep, *, processes: int, reporter: Reporter) 
         reporter.say(f"= {found} of {len(sweep.tasks)} runs found done")
     for place, task in enumerate(left, start=1):
         reporter.say(f"> run {place} of {len(left)}: {' '.join(task.overrides)}")
-        code = _run_one(folder, task, processes=processes, reporter=reporter)
-        if code in {ExitCode.TRY_AGAIN, ExitCode.INTERRUPTED}:
+        code, asked = _run_one(folder, task, processes=processes)
+        if asked and code == 0:
+            asked = place < len(left)  # it ended just then
+        if asked or code in {ExitCode.TRY_AGAIN, ExitCode.INTERRUPTED}:
             raise StoppedError(
                 "stopped; the runs that were finished are kept",
                 where=f"{sweep.name}, run {task.number}",
@@ -73,7 +75,9 @@ def run_here(folder: Path, sweep: Sweep, *, processes: int, reporter: Reporter) 
             )
 
 
-def _run_one(folder: Path, task: SweepTask, *, processes: int, reporter: Reporter) -> int:
+def _run_one(folder: Path, task: SweepTask, *, processes: int) -> tuple[int, bool]:
+    """Run a task, and return its exit code and whether it was asked to stop."""
+    asked: list[int] = []
     result_path(folder, task.number).unlink(missing_ok=True)  # of an attempt that failed
     log = _log(folder, task)
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -83,24 +87,22 @@ def _run_one(folder: Path, task: SweepTask, *, processes: int, reporter: Reporte
         process = subprocess.Popen(  # noqa: S603 (our own module, no shell)
             command, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, start_new_session=True
         )  # fmt: skip
-        before = _pass_on(process)
+        before = _pass_on(process, asked)
         try:
             code = process.wait()
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)  # type: ignore[arg-type]
-    if code < 0:
-        return 128 - code
-    return code
+    return (128 - code if code < 0 else code), bool(asked)
 
 
-def _pass_on(process: "subprocess.Popen[bytes]") -> dict[signal.Signals, object]:
+def _pass_on(process: "subprocess.Popen[bytes]", asked: list[int]) -> dict[signal.Signals, object]:
     """Pass on what asks this process to stop; Ctrl-C too, as a wish to save and stop."""
 
     def pass_on(number: int, frame: FrameType | None) -> None:
-        asked = signal.SIGTERM if number == signal.SIGINT else number
+        asked.append(number)
         if process.poll() is None:
-            process.send_signal(asked)
+            process.send_signal(signal.SIGTERM if number == signal.SIGINT else number)
 
     numbers = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
     return {number: signal.signal(number, pass_on) for number in numbers}
