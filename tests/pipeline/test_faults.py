@@ -59,7 +59,7 @@ def test_a_run_killed_in_a_stage_is_taken_up_and_ends_the_same(
 def test_training_killed_after_a_checkpoint_goes_on_from_it(expected: str, tmp_path: Path) -> None:
     process = start(tmp_path, "run", "smoke")
     deadline = time.monotonic() + 120
-    while not list(tmp_path.glob("runs/*.partial/checkpoints/checkpoint-*/whole.json")):
+    while not list(tmp_path.glob("runs/*.partial/checkpoints/checkpoint-*[0-9]/whole.json")):
         assert process.poll() is None, "the run ended before a checkpoint was seen"
         assert time.monotonic() < deadline
         time.sleep(0.005)
@@ -129,7 +129,9 @@ def test_a_disk_that_fills_up_in_a_stage_is_explained_and_nothing_is_half_writte
     for folder in ("snapshots", "models", "scores"):
         assert not list(home.glob(f"{folder}/*.partial"))
     resize(small_disk, kibibytes=1 << 16)
-    assert run_smoke(home)["version"]["digest"] == expected
+    again = run_smoke(home)["version"]["digest"]
+    # With the registry went the log in which the gate was older than the training.
+    assert (again == expected) == (stage != "registry")
     assert run(home, "registry", "verify").returncode == 0
 
 

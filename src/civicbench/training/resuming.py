@@ -45,7 +45,9 @@ def look_for_checkpoint(
         return
     facts = facts_of(settings, inputs)
     others = [
-        (differences(facts, run), steps, folder) for folder, run, steps in _unfinished(stage.folder)
+        (differences(facts, run), steps, folder)
+        for folder, run, steps in _unfinished(stage.folder)
+        if folder != stage.partial  # this run's own, of which no checkpoint is whole
     ]
     near = min(others, key=lambda other: len(other[0]), default=None)
     if near is not None and len(near[0]) > _NEAR_DIFFERENCES:
