@@ -29,14 +29,15 @@ $(PAGE_CSS): assets/govuk.scss node_modules/.package-lock.json
 	@$(BIN)/node node_modules/sass/sass.js --load-path=node_modules --style=compressed \
 	  --no-source-map --no-charset --no-error-css --quiet-deps $< $@
 
-# Files are tested at once, one on each core; PYTEST_FLAGS= tests one after another.
+# Files are tested at once, one on each core; PYTEST_FLAGS= tests one after another. Slow tests
+# start clusters, kill processes and wait for signals: they have the machine for themselves.
 PYTEST_FLAGS ?= -n auto --dist loadfile
 
 test: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m "not slow" $(PYTEST_FLAGS)
 
 test-slow: install
-	$(BIN)/python -m pytest -q -m slow $(PYTEST_FLAGS)
+	$(BIN)/python -m pytest -q -m slow
 
 check: install
 	$(BIN)/ruff format --check .
