@@ -26,7 +26,7 @@ from civicbench.training.saving import (
 from civicbench.training.settings import TrainingSettings
 from civicbench.training.tracking import Tracker
 
-CODE_VERSION = 2
+CODE_VERSION = 3
 CHECKPOINTS_FOLDER = "checkpoints"
 
 

@@ -137,8 +137,6 @@ class TrainingSettings(Settings):
             return ["dpo takes the base below the adapter as its reference: set method to lora"]
         if self.objective == "dpo" and self.initialisation == "pissa":
             return ["pissa leaves no base below the adapter, which dpo takes as its reference"]
-        if self.objective == "dpo" and self.initialisation == "pissa":
-            return ["dpo takes the base below the adapter as its reference, which pissa changes"]
         if self.objective == "sft" and self.preference_beta is not None:
             return ["preference_beta belongs to dpo: set it to null"]
         return []
